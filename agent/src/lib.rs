@@ -1,0 +1,1 @@
+//! Sources of telemetry: this host, and a simulated tidal power station.

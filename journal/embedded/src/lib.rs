@@ -1,0 +1,1 @@
+//! The embedded journal: segments in a local directory.

@@ -1,0 +1,26 @@
+//! The journal: one seam ([`Journal`]) that backends implement, the [`Follower`] that everything downstream is, and the
+//! [`Catalog`] that gives records their meaning.
+//!
+//! Knows nothing of how a backend stores bytes, nor of what a follower does with records.
+
+pub mod catalog;
+pub mod conformance;
+pub mod cursor;
+pub mod env;
+mod error;
+pub mod follower;
+mod seam;
+
+pub use catalog::Catalog;
+pub use cursor::Cursor;
+pub use env::{Env, SystemEnv};
+pub use error::{ErrorKind, JournalError};
+pub use follower::{ApplyError, Fold, Follower, Progress};
+pub use seam::{Batch, Bounds, Journal, ReadLimits, Receipt, Retention, TopicConfig, TopicInfo, TopicPartition};
+
+/// Name of the topic with samples, edits and heartbeats.
+pub const TOPIC_DATA: &str = "data";
+/// Name of the configuration topic: series and operators. One partition.
+pub const TOPIC_CATALOG: &str = "catalog";
+/// Name of the topic with records that a follower could not apply. One partition.
+pub const TOPIC_QUARANTINE: &str = "quarantine";

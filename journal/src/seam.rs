@@ -1,0 +1,157 @@
+//! The seam between Tidemill and its journals.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tidemill_model::{JournalIdentity, NewRecord, Offset, Record};
+
+use crate::JournalError;
+
+/// A shared, durable, ordered log of records in topics and partitions.
+///
+/// ```text
+///   start          durable        tail
+///     |               |             |
+/// ----+---------------+-------------+---------> offsets of one partition
+///  trimmed   readable    being written   nothing
+/// ```
+///
+/// Offsets are opaque and ordered. `start <= durable <= tail`, and none of them ever falls.
+///
+/// An implementation MUST
+/// - give the records of one append consecutive places, in order, and never show a reader only a later part of them
+///   before an earlier part;
+/// - resolve an append only when its records would survive the loss of power (or of the process, where the user has
+///   turned fsync off), and take appends to a partition in the order of the calls;
+/// - show every reader the same records at the same offsets, for ever, and only durable ones;
+/// - answer a read below `start` with [`JournalError::Trimmed`], never with later records;
+/// - stamp ingest times that never fall within a partition.
+///
+/// It MUST NOT lose or alter a record that was acknowledged, skip damage silently, or keep a reader from progressing
+/// because another one is slow. Groups, transactions and users live above this seam.
+pub trait Journal: Send + Sync + 'static {
+    /// Which journal this is.
+    fn identity(&self) -> JournalIdentity;
+
+    /// Creates a topic; does nothing if it is there with as many partitions.
+    ///
+    /// # Errors
+    /// [`JournalError::Invalid`] for a bad name or another number of partitions.
+    fn create(&self, topic: TopicConfig) -> BoxFuture<'_, Result<(), JournalError>>;
+
+    /// The topics there are, by name.
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, JournalError>>;
+
+    /// Appends records. The place in the order is taken when the method is called, not when the future is polled;
+    /// dropping the future does not take the records back.
+    ///
+    /// # Errors
+    /// After an error of kind `Retry` nothing was written; after [`JournalError::Poisoned`] that is unknown.
+    fn append(&self, at: &TopicPartition, records: Vec<NewRecord>) -> BoxFuture<'static, Result<Receipt, JournalError>>;
+
+    /// Reads durable records from `from`, at least one unless none becomes durable within `limits.wait`.
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// [`JournalError::Trimmed`] below `start`; [`JournalError::NoSuchOffset`] beyond the tail or where no record
+    /// starts; [`JournalError::Corrupt`] when the next record is damaged.
+    fn read(&self, at: &TopicPartition, from: Offset, limits: ReadLimits)
+    -> BoxFuture<'_, Result<Batch, JournalError>>;
+
+    /// Where the partition starts and ends now.
+    fn bounds(&self, at: &TopicPartition) -> BoxFuture<'_, Result<Bounds, JournalError>>;
+
+    /// Forgets records before `before`, as far as whole files can be dropped. Never moves `start` beyond `durable`.
+    fn trim(&self, at: &TopicPartition, before: Offset) -> BoxFuture<'_, Result<(), JournalError>>;
+}
+
+/// A topic's name and a partition's number.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: String,
+    /// The partition, from 0.
+    pub partition: u32,
+}
+
+impl TopicPartition {
+    /// Partition `partition` of `topic`.
+    pub fn new(topic: &str, partition: u32) -> Self {
+        Self { topic: topic.to_owned(), partition }
+    }
+}
+
+/// How long a topic's records are kept. Whole files are dropped, oldest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Retention {
+    /// Records younger than this are kept; `None`: for ever. Age counts from ingest time.
+    pub age: Option<Duration>,
+    /// The newest records up to this many bytes per partition are kept; `None`: all.
+    pub bytes: Option<u64>,
+}
+
+/// What a topic is made with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopicConfig {
+    /// The name: 1 to 100 characters out of `a-z 0-9 - _`.
+    pub name: String,
+    /// Number of partitions, at least 1.
+    pub partitions: u32,
+    /// How long records are kept.
+    pub retention: Retention,
+}
+
+/// A topic that is there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopicInfo {
+    /// The name.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: u32,
+}
+
+/// What an append returns: the half-open range of offsets its records have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// Offset of the first record.
+    pub first: Offset,
+    /// The offset after the last record: what a follower's cursor reads once it has applied them all.
+    pub end: Offset,
+}
+
+/// How much a read returns and how long it waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadLimits {
+    /// Stop after this many bytes, but return at least one record.
+    pub bytes: usize,
+    /// Wait this long for a first record.
+    pub wait: Duration,
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self { bytes: 1 << 20, wait: Duration::ZERO }
+    }
+}
+
+/// Records that were read.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Batch {
+    /// The records, in order; empty when the wait ran out.
+    pub records: Vec<Record>,
+    /// Where to read on.
+    pub next: Offset,
+}
+
+/// Where a partition starts and ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// First readable offset.
+    pub start: Offset,
+    /// First offset that is not yet durable.
+    pub durable: Offset,
+    /// First unwritten offset.
+    pub tail: Offset,
+    /// Number of records ever appended: the ordinal that the record at `durable` will have.
+    pub records: u64,
+}

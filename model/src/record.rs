@@ -1,0 +1,290 @@
+//! Records: what a partition holds. A fixed header and a payload, immutable once appended.
+//!
+//! Header layout, 48 bytes, little-endian:
+//!
+//! ```text
+//!  0  magic          u32  "TMR1"
+//!  4  version        u8   1
+//!  5  kind           u8   RecordKind
+//!  6  flags          u16  0
+//!  8  payload_bytes  u32
+//! 12  payload_crc    u32  CRC32C of the payload
+//! 16  producer       u64  0 = none: never deduplicated
+//! 24  sequence       u64
+//! 32  ingest_time    i64  ns since the Unix epoch, never falling within a partition
+//! 40  epoch          u32
+//! 44  header_crc     u32  CRC32C of bytes 0..44
+//! ```
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::position::Offset;
+
+/// Bytes of an encoded header.
+pub const HEADER_BYTES: usize = 48;
+/// First four bytes of a header.
+pub const MAGIC: u32 = u32::from_le_bytes(*b"TMR1");
+/// The version this code writes and the highest it reads.
+pub const VERSION: u8 = 1;
+/// Largest payload, in bytes. Larger appends are refused; a larger length on disk is damage.
+pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
+
+/// What a payload is. The numbers are persisted: never change them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// Samples ([`crate::payload::samples`]).
+    Samples = 1,
+    /// Time passes although nothing is written ([`crate::payload::Heartbeat`]).
+    Heartbeat = 2,
+    /// An edit: a range of samples is deleted ([`crate::payload::DeleteRange`]).
+    DeleteRange = 3,
+    /// Registers a series ([`crate::payload::SeriesDefinition`]).
+    Series = 16,
+    /// Deploys or changes an operator ([`crate::payload::OperatorDefinition`]).
+    Operator = 17,
+    /// A record that a follower could not apply ([`crate::payload::Quarantined`]).
+    Quarantined = 32,
+}
+
+impl RecordKind {
+    /// The kind with this persisted number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        use RecordKind::{DeleteRange, Heartbeat, Operator, Quarantined, Samples, Series};
+        [Samples, Heartbeat, DeleteRange, Series, Operator, Quarantined].into_iter().find(|k| *k as u8 == number)
+    }
+}
+
+/// Who appends. 0 is nobody in particular: such records are never deduplicated.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ProducerId(pub u64);
+
+impl ProducerId {
+    /// Records without a producer.
+    pub const NONE: ProducerId = ProducerId(0);
+
+    /// The id of a named producer: a hash of the name, never 0.
+    pub fn from_name(name: &str) -> Self {
+        Self(xxh3_64(name.as_bytes()).max(1))
+    }
+}
+
+/// A record that is about to be appended; the journal adds offset and ingest time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewRecord {
+    /// What the payload is.
+    pub kind: RecordKind,
+    /// Who appends.
+    pub producer: ProducerId,
+    /// Grows with every take-over of the producer.
+    pub epoch: u32,
+    /// Grows with every record of the producer in a partition; gaps are allowed.
+    pub sequence: u64,
+    /// The payload, at most [`PAYLOAD_BYTES_MAX`].
+    pub payload: Bytes,
+}
+
+impl NewRecord {
+    /// A record without a producer.
+    pub fn anonymous(kind: RecordKind, payload: impl Into<Bytes>) -> Self {
+        Self { kind, producer: ProducerId::NONE, epoch: 0, sequence: 0, payload: payload.into() }
+    }
+}
+
+/// A record as read back.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Record {
+    /// Its place in the partition.
+    pub offset: Offset,
+    /// How many records were appended to the partition before it. Counting is what ordinals are for.
+    pub ordinal: u64,
+    /// The number of its kind; `None` from [`Record::kind`] if a newer version wrote it.
+    pub kind_number: u8,
+    /// Who appended it.
+    pub producer: ProducerId,
+    /// The producer's epoch.
+    pub epoch: u32,
+    /// The producer's sequence.
+    pub sequence: u64,
+    /// When it was appended, ns since the Unix epoch.
+    pub ingest_time: i64,
+    /// The payload; its checksum has been verified.
+    pub payload: Bytes,
+}
+
+impl Record {
+    /// The kind, if this version knows it.
+    pub fn kind(&self) -> Option<RecordKind> {
+        RecordKind::from_number(self.kind_number)
+    }
+}
+
+/// A decoded header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordHeader {
+    /// See [`Record::kind_number`].
+    pub kind_number: u8,
+    /// Length of the payload.
+    pub payload_bytes: u32,
+    /// CRC32C of the payload.
+    pub payload_crc: u32,
+    /// See [`Record::producer`].
+    pub producer: ProducerId,
+    /// See [`Record::sequence`].
+    pub sequence: u64,
+    /// See [`Record::ingest_time`].
+    pub ingest_time: i64,
+    /// See [`Record::epoch`].
+    pub epoch: u32,
+}
+
+/// Why bytes are not a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Fewer bytes than the header or the payload needs.
+    #[error("record is cut short: {have} of {need} bytes")]
+    Short {
+        /// Bytes there are.
+        have: usize,
+        /// Bytes it takes.
+        need: usize,
+    },
+    /// Not a record at all.
+    #[error("no record starts here: magic is {found:#010x}")]
+    Magic {
+        /// What stands there instead.
+        found: u32,
+    },
+    /// The header's checksum does not match.
+    #[error("record header is damaged: checksum {found:#010x}, expected {expected:#010x}")]
+    HeaderChecksum {
+        /// Computed over the bytes.
+        found: u32,
+        /// Stored.
+        expected: u32,
+    },
+    /// Written by a newer version.
+    #[error("record has version {found}, this program reads up to {VERSION}: upgrade it")]
+    Version {
+        /// The version.
+        found: u8,
+    },
+    /// A length beyond [`PAYLOAD_BYTES_MAX`].
+    #[error("record payload of {bytes} bytes is over the limit of {PAYLOAD_BYTES_MAX}")]
+    TooLarge {
+        /// The length.
+        bytes: usize,
+    },
+    /// The payload's checksum does not match.
+    #[error("record payload is damaged: checksum {found:#010x}, expected {expected:#010x}")]
+    PayloadChecksum {
+        /// Computed over the bytes.
+        found: u32,
+        /// Stored.
+        expected: u32,
+    },
+}
+
+impl RecordHeader {
+    /// The header of `record`, stamped with `ingest_time`.
+    ///
+    /// # Errors
+    /// [`RecordError::TooLarge`].
+    pub fn of(record: &NewRecord, ingest_time: i64) -> Result<Self, RecordError> {
+        let bytes = record.payload.len();
+        if bytes > PAYLOAD_BYTES_MAX {
+            return Err(RecordError::TooLarge { bytes });
+        }
+        Ok(Self {
+            kind_number: record.kind as u8,
+            payload_bytes: bytes as u32,
+            payload_crc: crc32c::crc32c(&record.payload),
+            producer: record.producer,
+            sequence: record.sequence,
+            ingest_time,
+            epoch: record.epoch,
+        })
+    }
+
+    /// The 48 bytes of the layout above.
+    pub fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut out = [0; HEADER_BYTES];
+        out[0..4].copy_from_slice(&MAGIC.to_le_bytes());
+        out[4] = VERSION;
+        out[5] = self.kind_number;
+        out[8..12].copy_from_slice(&self.payload_bytes.to_le_bytes());
+        out[12..16].copy_from_slice(&self.payload_crc.to_le_bytes());
+        out[16..24].copy_from_slice(&self.producer.0.to_le_bytes());
+        out[24..32].copy_from_slice(&self.sequence.to_le_bytes());
+        out[32..40].copy_from_slice(&self.ingest_time.to_le_bytes());
+        out[40..44].copy_from_slice(&self.epoch.to_le_bytes());
+        let crc = crc32c::crc32c(&out[..44]);
+        out[44..48].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// Reads a header from the first bytes of `bytes`.
+    ///
+    /// # Errors
+    /// Every way in which the bytes are not a header that this version reads.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let Some(h) = bytes.first_chunk::<HEADER_BYTES>() else {
+            return Err(RecordError::Short { have: bytes.len(), need: HEADER_BYTES });
+        };
+        let u32_at = |at: usize| u32::from_le_bytes([h[at], h[at + 1], h[at + 2], h[at + 3]]);
+        let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
+        if u32_at(0) != MAGIC {
+            return Err(RecordError::Magic { found: u32_at(0) });
+        }
+        let (found, expected) = (crc32c::crc32c(&h[..44]), u32_at(44));
+        if found != expected {
+            return Err(RecordError::HeaderChecksum { found, expected });
+        }
+        if h[4] == 0 || h[4] > VERSION {
+            return Err(RecordError::Version { found: h[4] });
+        }
+        let payload_bytes = u32_at(8);
+        if payload_bytes as usize > PAYLOAD_BYTES_MAX {
+            return Err(RecordError::TooLarge { bytes: payload_bytes as usize });
+        }
+        Ok(Self {
+            kind_number: h[5],
+            payload_bytes,
+            payload_crc: u32_at(12),
+            producer: ProducerId(u64_at(16)),
+            sequence: u64_at(24),
+            ingest_time: u64_at(32) as i64,
+            epoch: u32_at(40),
+        })
+    }
+
+    /// Checks `payload` against this header.
+    ///
+    /// # Errors
+    /// [`RecordError::Short`] or [`RecordError::PayloadChecksum`].
+    pub fn verify(&self, payload: &[u8]) -> Result<(), RecordError> {
+        if payload.len() != self.payload_bytes as usize {
+            return Err(RecordError::Short { have: payload.len(), need: self.payload_bytes as usize });
+        }
+        let found = crc32c::crc32c(payload);
+        if found != self.payload_crc {
+            return Err(RecordError::PayloadChecksum { found, expected: self.payload_crc });
+        }
+        Ok(())
+    }
+
+    /// The record that this header and an already verified payload make.
+    pub fn into_record(self, offset: Offset, ordinal: u64, payload: Bytes) -> Record {
+        Record {
+            offset,
+            ordinal,
+            kind_number: self.kind_number,
+            producer: self.producer,
+            epoch: self.epoch,
+            sequence: self.sequence,
+            ingest_time: self.ingest_time,
+            payload,
+        }
+    }
+}

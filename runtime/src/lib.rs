@@ -1,0 +1,1 @@
+//! Operators: the Wasm host, windows and checkpoints.

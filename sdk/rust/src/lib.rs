@@ -1,0 +1,1 @@
+//! Write Tidemill plugins in Rust.

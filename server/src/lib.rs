@@ -1,0 +1,1 @@
+//! The node: ingest, planner, queries and subscriptions over HTTP.

@@ -1,0 +1,1 @@
+//! Immutable blocks: compressed columns of samples in files.
