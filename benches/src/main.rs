@@ -1,0 +1,57 @@
+//! Benchmarks of the whole system: `make bench`, or `make bench ONLY=name`.
+//!
+//! The load generator is this process; the node is another one, and its CPU is what the operating system has accounted to
+//! it. Every figure is printed, and written to `target/bench.json` as `{name, value, unit, against, ratio}`: `against`
+//! names what the figure is compared with, `ratio` is the figure divided by that.
+
+mod ingest;
+mod load;
+mod process;
+mod query;
+mod report;
+mod storage;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use report::{Figure, Report};
+
+/// Measures a node from outside and writes the figures down.
+#[derive(Parser)]
+struct Arguments {
+    /// Run only the cases whose name starts with this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Where the figures go.
+    #[arg(long, default_value = "target/bench.json")]
+    out: PathBuf,
+}
+
+/// A case: the figures it produces and how.
+type Case = (&'static [&'static str], fn() -> Result<Vec<Figure>>);
+
+const CASES: &[Case] = &[
+    (&["ingest-line", "ingest-line-replica"], ingest::single_field_lines),
+    (&["ingest-tsbs", "ingest-tsbs-replica"], ingest::tsbs_rows),
+    (&["bytes-per-sample"], storage::bytes_per_sample),
+    (&["rebuild"], storage::rebuild),
+    (&["rollup", "rollup-batch"], storage::rollup),
+    (&["ack-readable-p50", "ack-readable-p99"], query::ack_to_readable),
+];
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let only = arguments.only.unwrap_or_default();
+    let wanted = |(names, _): &&Case| names.iter().any(|name| name.starts_with(&only));
+    let mut report = Report::default();
+    for (names, run) in CASES.iter().filter(wanted) {
+        eprintln!("measuring {} …", names.join(", "));
+        report.add(run()?);
+    }
+    if report.is_empty() {
+        bail!("no case starts with {only:?}; there are {:?}", CASES.iter().flat_map(|(n, _)| *n).collect::<Vec<_>>());
+    }
+    report.print();
+    report.write(&arguments.out)
+}

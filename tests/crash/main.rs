@@ -1,0 +1,205 @@
+//! `kill -9` at random moments under mixed load, and what must be true afterwards.
+//!
+//! Writers keep sending new series, late samples and rewrites under a producer's sequence, repeating a request until it is
+//! acknowledged. Operators run. A dashboard listens and resumes. The node is killed again and again. Then:
+//!
+//! 1. every acknowledged sample is there exactly once, with the value that was written last;
+//! 2. the dashboard saw every sample exactly once, in order;
+//! 3. both replicas have the same digest at the same position;
+//! 4. derived series are what operators compute that are deployed afterwards and read the whole journal, bit for bit.
+//!
+//! `TIDEMILL_CRASH_ROUNDS` sets the number of kills, `TIDEMILL_CRASH_SEED` the randomness.
+
+mod load;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use load::{History, Random, Writer};
+use serde_json::json;
+use tidemill_tests::node::wait_for;
+use tidemill_tests::{Client, Event, LiveReader, Node, NodeOptions};
+
+const ROUNDS: u64 = 8;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_when_the_node_is_killed_under_load() -> Result<()> {
+    let seed = setting("TIDEMILL_CRASH_SEED", 7);
+    eprintln!("seed {seed}");
+    let directory = tempfile::tempdir()?;
+    let mut node = Node::start(directory.path(), NodeOptions::default())?;
+    deploy(&node, "")?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let (listener, listener_stop) = listen(node.client().base(), seen.clone());
+    let writers: Vec<_> = (0..2).map(|number| write(node.client(), number, seed, stop.clone())).collect();
+    kill_again_and_again(&mut node, &mut Random::new(seed), setting("TIDEMILL_CRASH_ROUNDS", ROUNDS))?;
+    stop.store(true, Relaxed);
+    let histories =
+        writers.into_iter().map(|w| w.join().expect("a writer runs to its end")).collect::<Result<Vec<_>>>()?;
+
+    node.wait_until_settled()?;
+    let mut all = History::default();
+    histories.into_iter().for_each(|history| all.merge(history));
+    eprintln!("{} samples of {} series acknowledged", all.samples(), all.series());
+    check_replicas(&node.client(), &all)?;
+    check_dashboard(&seen, &all)?;
+    listener_stop.store(true, Relaxed);
+    drop(listener);
+    check_derived(&node)
+}
+
+/// Deploys the three ready-made plugins; `suffix` tells one deployment from another.
+fn deploy(node: &Node, suffix: &str) -> Result<()> {
+    let name = |base: &str| format!("{base}{suffix}");
+    let window = json!({"name": name("roll"), "inputs": {"value": "load"}, "window": "1s", "lateness": "200ms"});
+    node.deploy("rollup", window)?;
+    let filter = json!({"name": name("band"), "inputs": {"value": "load"}, "params": {"width": 3.0}});
+    node.deploy("deadband", filter)?;
+    let inputs: BTreeMap<_, _> = ["flow", "head", "power", "bearing_temperature", "vibration"]
+        .map(|port| (port, format!("turbine:{port}")))
+        .into_iter()
+        .collect();
+    let health = json!({"name": name("health"), "inputs": inputs, "group_by": ["unit"]});
+    node.deploy("health", health)
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are composition roots")]
+fn write(client: Client, number: u64, seed: u64, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<Result<History>> {
+    std::thread::spawn(move || Writer::new(number, seed).run(&client, &stop))
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are composition roots; a random pause is the point")]
+fn kill_again_and_again(node: &mut Node, random: &mut Random, rounds: u64) -> Result<()> {
+    for _ in 0..rounds {
+        std::thread::sleep(Duration::from_millis(100 + random.below(1_500)));
+        node.kill()?;
+        node.restart()?;
+    }
+    Ok(())
+}
+
+/// Samples as the dashboard saw them: series key → (time, value bits) in order of arrival.
+#[derive(Default)]
+struct Seen {
+    samples: BTreeMap<String, Vec<(i64, u64)>>,
+    gaps: u64,
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are composition roots")]
+fn listen(base: &str, seen: Arc<Mutex<Seen>>) -> (std::thread::JoinHandle<()>, Arc<AtomicBool>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = LiveReader::new(base, "load", "earliest");
+    let until = stop.clone();
+    let thread = std::thread::spawn(move || {
+        reader.run(&until, |event| seen.lock().expect("no panic while locked").take(&event));
+    });
+    (thread, stop)
+}
+
+impl Seen {
+    fn take(&mut self, event: &Event) {
+        self.gaps += u64::from(event.name == "gap");
+        if event.name != "samples" {
+            return;
+        }
+        for series in event.data["series"].as_array().into_iter().flatten() {
+            let key = series["key"].as_str().unwrap_or_default().to_owned();
+            let start: i64 = series["t0"].as_str().and_then(|t| t.parse().ok()).unwrap_or_default();
+            let times = series["dt"].as_array().into_iter().flatten().map(|dt| start + dt.as_i64().unwrap_or(0));
+            let values = series["values"].as_array().into_iter().flatten();
+            let samples = times.zip(values.map(|v| v.as_f64().unwrap_or(f64::NAN).to_bits()));
+            self.samples.entry(key).or_default().extend(samples);
+        }
+    }
+}
+
+/// Each replica alone answers with exactly the acknowledged samples.
+fn check_replicas(client: &Client, all: &History) -> Result<()> {
+    for replica in ["r1", "r2"] {
+        let query = "SELECT series, CAST(time AS BIGINT) AS t, value FROM samples WHERE measurement = 'load'";
+        let csv = client.sql(query, &[&format!("replica={replica}")])?.ok()?.body;
+        let mut found: BTreeMap<(String, i64), u64> = BTreeMap::new();
+        for row in csv.lines().skip(1) {
+            let (key, rest) = split_key(row);
+            let (time, value) = rest.split_once(',').unwrap_or((rest, ""));
+            let before = found.insert((key, time.parse()?), value.parse::<f64>()?.to_bits());
+            ensure!(before.is_none(), "{replica} has two samples for {row}");
+        }
+        ensure!(found == all.latest(), "{replica}: {}", difference(&found, &all.latest()));
+    }
+    Ok(())
+}
+
+/// The first column, which CSV quotes when it holds a comma.
+fn split_key(row: &str) -> (String, &str) {
+    match row.strip_prefix('"').and_then(|row| row.split_once("\",")) {
+        Some((key, rest)) => (key.to_owned(), rest),
+        None => row.split_once(',').map(|(key, rest)| (key.to_owned(), rest)).unwrap_or((row.to_owned(), "")),
+    }
+}
+
+fn difference(found: &BTreeMap<(String, i64), u64>, wanted: &BTreeMap<(String, i64), u64>) -> String {
+    let missing: Vec<_> = wanted.iter().filter(|(key, _)| !found.contains_key(key)).take(3).collect();
+    let extra: Vec<_> = found.iter().filter(|(key, _)| !wanted.contains_key(key)).take(3).collect();
+    let other: Vec<_> = wanted.iter().filter(|(key, v)| found.get(key).is_some_and(|f| f != *v)).take(3).collect();
+    format!("{} of {} samples; missing {missing:?}, extra {extra:?}, other value {other:?}", found.len(), wanted.len())
+}
+
+/// The dashboard saw every write of every series, exactly once and in order.
+fn check_dashboard(seen: &Mutex<Seen>, all: &History) -> Result<()> {
+    let wanted = all.samples();
+    wait_for("the dashboard to see everything", || {
+        let seen = seen.lock().expect("no panic while locked");
+        Ok(seen.samples.values().map(Vec::len).sum::<usize>() >= wanted)
+    })?;
+    let seen = seen.lock().expect("no panic while locked");
+    ensure!(seen.gaps == 0, "{} gaps", seen.gaps);
+    for (key, writes) in all.writes() {
+        let got = seen.samples.get(key).map(Vec::as_slice).unwrap_or_default();
+        let first = got.iter().zip(writes).position(|(a, b)| a != b);
+        ensure!(
+            got == writes,
+            "{key}: {} events for {} writes, first difference at {first:?}",
+            got.len(),
+            writes.len()
+        );
+    }
+    Ok(())
+}
+
+/// Operators that read the whole journal afterwards come to the same results, bit for bit.
+fn check_derived(node: &Node) -> Result<()> {
+    deploy(node, "_again")?;
+    node.wait_until_settled()?;
+    for measurement in ["load_roll", "load_band", "turbine_health"] {
+        let table = |name: &str| -> Result<String> {
+            let query = format!("SELECT * EXCLUDE (quality) FROM {name} ORDER BY ALL");
+            Ok(node.client().sql(&query, &[])?.ok()?.body)
+        };
+        let (mut first, mut second) = (String::new(), String::new());
+        // Windows at the end close when their series has been silent for two heartbeats.
+        let equal = wait_for("derived series to be equal", || {
+            first = table(measurement)?;
+            second = table(&format!("{measurement}_again")).unwrap_or_default();
+            Ok(first == second)
+        });
+        ensure!(equal.is_ok(), "{measurement}: {}", first_difference(&first, &second));
+        ensure!(first.lines().count() > 10, "{measurement} has hardly any rows:\n{first}");
+    }
+    Ok(())
+}
+
+fn first_difference(first: &str, second: &str) -> String {
+    let rows = (first.lines().count(), second.lines().count());
+    let differing = first.lines().zip(second.lines()).find(|(a, b)| a != b);
+    format!("{rows:?} rows; first difference {differing:?}")
+}

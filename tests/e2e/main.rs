@@ -1,0 +1,23 @@
+//! The whole system through its binary and its HTTP port, one scenario per file.
+
+mod concurrent_fields;
+mod damaged_files;
+mod import;
+mod rebuild;
+
+use anyhow::Result;
+use tidemill_tests::Client;
+
+/// Lines of a small fleet: `count` samples for each of ten pumps.
+fn pump_lines(count: i64) -> String {
+    let line = |i: i64| {
+        let (pump, time) = (i % 10, 1_767_225_600_000_000_000 + i * 10_000_000);
+        format!("pump,site=north,id=p{pump} pressure={}.25,running=true,starts={i}i {time}\n", i % 97)
+    };
+    (0..count * 10).map(line).collect()
+}
+
+/// The answer to a query that touches everything that [`pump_lines`] wrote.
+fn pump_table(client: &Client, options: &[&str]) -> Result<String> {
+    Ok(client.sql("SELECT * FROM pump ORDER BY id, time", options)?.ok()?.body)
+}
