@@ -13,8 +13,12 @@ mod config;
 mod digest;
 mod error;
 mod fold;
+mod memtable;
+mod registry;
 mod replica;
 mod snapshot;
+mod storage;
+mod view;
 
 pub use config::ReplicaConfig;
 pub use digest::Digest;

@@ -1,10 +1,15 @@
 //! The replica as its readers see it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tidemill_journal::{Catalog, Cursor, Env};
-use tidemill_model::{JournalIdentity, Position};
+use tidemill_model::{JournalIdentity, Offset, Position, TimeRange};
 
+use crate::digest::hash_column;
+use crate::memtable::Memtable;
+use crate::registry::Registry;
+use crate::view::View;
 use crate::{Digest, ReplicaConfig, ReplicaFold, Snapshot, StoreError};
 
 /// Sizes and counts of a replica.
@@ -29,7 +34,9 @@ pub struct ReplicaStats {
 /// A time-series database that is derived from the journal.
 pub struct Replica {
     config: ReplicaConfig,
-    position: Position,
+    pub(crate) registry: RwLock<Registry>,
+    view: RwLock<View>,
+    me: Weak<Replica>,
 }
 
 impl Replica {
@@ -42,12 +49,26 @@ impl Replica {
         config: ReplicaConfig,
         identity: JournalIdentity,
         partitions: u32,
-        _catalog: Arc<Catalog>,
+        catalog: Arc<Catalog>,
         _env: Arc<dyn Env>,
     ) -> Result<(Arc<Self>, ReplicaFold, Vec<Cursor>), StoreError> {
-        let position = Position::start(identity, partitions as usize);
-        let replica = Arc::new(Self { config, position });
-        let fold = ReplicaFold::new(replica.clone());
+        let view = View {
+            position: Arc::new(Position::start(identity, partitions as usize)),
+            digest: 0,
+            samples: 0,
+            series_count: 0,
+            cut: 0,
+            active: Arc::default(),
+            frozen: Vec::new(),
+            blocks: Arc::default(),
+        };
+        let replica = Arc::new_cyclic(|me| Self {
+            config,
+            registry: RwLock::default(),
+            view: RwLock::new(view),
+            me: me.clone(),
+        });
+        let fold = ReplicaFold::new(replica.clone(), catalog);
         Ok((replica, fold, vec![Cursor::default(); partitions as usize]))
     }
 
@@ -58,22 +79,31 @@ impl Replica {
 
     /// A view at the newest published position.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { position: self.position.clone() }
+        let replica = self.me.upgrade().expect("whoever calls holds the replica");
+        Snapshot::new(replica, self.view())
     }
 
     /// The newest published position.
     pub fn position(&self) -> Position {
-        self.position.clone()
+        Position::clone(&self.view.read().position)
     }
 
     /// The digest at the newest published position.
     pub fn digest(&self) -> Digest {
-        Digest { position: self.position(), value: 0, samples: 0 }
+        let view = self.view.read();
+        Digest { position: Position::clone(&view.position), value: view.digest, samples: view.samples }
     }
 
     /// Sizes and counts.
     pub fn stats(&self) -> ReplicaStats {
-        ReplicaStats::default()
+        let view = self.view();
+        let in_memory = |memtable: &Arc<Memtable>| memtable.rows.read().len as u64;
+        ReplicaStats {
+            samples: view.samples,
+            series: u64::from(view.series_count),
+            memtable_rows: in_memory(&view.active) + view.frozen.iter().map(in_memory).sum::<u64>(),
+            ..ReplicaStats::default()
+        }
     }
 
     /// Recomputes the digest by scanning every sample.
@@ -81,6 +111,35 @@ impl Replica {
     /// # Errors
     /// When a block is damaged or cannot be read.
     pub fn verify(&self) -> Result<Digest, StoreError> {
-        Ok(self.digest())
+        let snapshot = self.snapshot();
+        let mut digest = Digest { position: snapshot.position().clone(), value: 0, samples: 0 };
+        for series in snapshot.series() {
+            let samples = snapshot.scan(series.id, TimeRange::ALL)?;
+            digest.value = digest.value.wrapping_add(hash_column(series.id, &samples));
+            digest.samples += samples.len() as u64;
+        }
+        Ok(digest)
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.view.read().clone()
+    }
+
+    pub(crate) fn publish(&self, offsets: Vec<Offset>, digest: u64, samples: u64, series_count: u32, cut: u32) {
+        let mut view = self.view.write();
+        view.position = Arc::new(Position { journal: view.position.journal, offsets });
+        (view.digest, view.samples, view.series_count, view.cut) = (digest, samples, series_count, cut);
+    }
+
+    /// The registry with its order by key text up to date.
+    pub(crate) fn sorted_registry(&self) -> RwLockReadGuard<'_, Registry> {
+        let registry = self.registry.read();
+        if registry.is_sorted() {
+            return registry;
+        }
+        drop(registry);
+        let mut registry = self.registry.write();
+        registry.sort();
+        RwLockWriteGuard::downgrade(registry)
     }
 }

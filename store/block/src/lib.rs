@@ -1,1 +1,3 @@
 //! Immutable blocks: compressed columns of samples in files.
+
+pub mod column;
