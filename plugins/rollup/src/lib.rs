@@ -1,1 +1,96 @@
-//! The rollup plugin.
+//! `rollup`: count, sum, mean, min, max and variance of a window.
+//!
+//! Over the usable rows x₁ … xₙ of the window:
+//!
+//! | output     | is                                                                            |
+//! |------------|-------------------------------------------------------------------------------|
+//! | `count`    | n                                                                             |
+//! | `sum`      | Σxᵢ, compensated                                                              |
+//! | `mean`     | m = sum / n                                                                   |
+//! | `min`, `max` | the smallest and the largest                                                |
+//! | `variance` | population variance (Σ(xᵢ−m)² − (Σ(xᵢ−m))²/n) / n                             |
+//!
+//! - A row is usable unless its quality is bad or its value is NaN. A window without usable rows has count 0 and no other values.
+//! - The sum carries the rounding error of every addition along (Ogita, Rump, Oishi: Accurate Sum and Dot Product, SIAM J. Sci. Comput.
+//!   26(6), 2005, algorithm 4.4 `Sum2`): as accurate as in twice the precision.
+//! - The variance is the corrected two-pass algorithm (Chan, Golub, LeVeque: Algorithms for Computing the Sample Variance, The
+//!   American Statistician 37(3), 1983, equation 1.7): no cancellation when the mean is large against the spread.
+//! - Additions happen in the order of time, so that the same window always gives the same bits.
+//!
+//! It takes no parameters.
+
+use tidemill_sdk::prelude::*;
+
+/// Places of the outputs.
+const COUNT: usize = 0;
+const SUM: usize = 1;
+const MEAN: usize = 2;
+const MIN: usize = 3;
+const MAX: usize = 4;
+const VARIANCE: usize = 5;
+
+/// The aggregation. Its only field is a buffer that is overwritten for every window.
+#[derive(Default)]
+pub struct Rollup {
+    usable: Vec<f64>,
+}
+
+impl Aggregation for Rollup {
+    const ABOUT: About = About {
+        name: "rollup",
+        version: env!("CARGO_PKG_VERSION"),
+        inputs: &["value"],
+        outputs: &["count", "sum", "mean", "min", "max", "variance"],
+    };
+
+    fn aggregate(&mut self, window: &Window<'_>, out: &mut [f64]) {
+        self.usable.clear();
+        if window.is_all_good() {
+            self.usable.extend(window.values().iter().filter(|value| !value.is_nan()));
+        } else {
+            let usable = window.rows().filter(|row| !row.quality.is_bad() && !row.value.is_nan());
+            self.usable.extend(usable.map(|row| row.value));
+        }
+        let values = self.usable.as_slice();
+        let n = values.len() as f64;
+        out[COUNT] = n;
+        if values.is_empty() {
+            return;
+        }
+        out[SUM] = sum(values);
+        out[MEAN] = out[SUM] / n;
+        out[MIN] = values.iter().copied().fold(f64::INFINITY, f64::min);
+        out[MAX] = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        out[VARIANCE] = variance(values, out[MEAN]);
+    }
+}
+
+tidemill_sdk::aggregation!(Rollup);
+
+/// `Sum2`: the errors of the additions are summed beside the sum and added at the end.
+fn sum(values: &[f64]) -> f64 {
+    let (mut sum, mut errors) = (0.0_f64, 0.0_f64);
+    for &value in values {
+        let next = sum + value;
+        let part = next - sum;
+        errors += (sum - (next - part)) + (value - part);
+        sum = next;
+    }
+    // Where the sum is infinite the errors are NaN.
+    if sum.is_finite() { sum + errors } else { sum }
+}
+
+/// Corrected two-pass: the second term would be 0 in exact arithmetic; here it takes out the rounding error of the mean.
+fn variance(values: &[f64], mean: f64) -> f64 {
+    let n = values.len() as f64;
+    let (mut squares, mut deviations) = (0.0, 0.0);
+    for &value in values {
+        let deviation = value - mean;
+        squares += deviation * deviation;
+        deviations += deviation;
+    }
+    (squares - deviations * deviations / n) / n
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! The only unsafe code of the SDK: taking over what the host has allocated, allocating for it, and calling its log.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc as grow};
+
+/// Element of a list that crosses the border.
+///
+/// # Safety
+/// Every bit pattern is a value, there is no padding, nothing to drop, and size and alignment are those of the contract.
+pub unsafe trait Plain: Copy {}
+
+// SAFETY: integers and floats; the two records are repr(C), made of u32 and i64 without gaps (checked below).
+unsafe impl Plain for u8 {}
+// SAFETY: as above.
+unsafe impl Plain for u32 {}
+// SAFETY: as above.
+unsafe impl Plain for i64 {}
+// SAFETY: as above.
+unsafe impl Plain for f64 {}
+// SAFETY: as above.
+unsafe impl Plain for crate::Run {}
+// SAFETY: as above.
+unsafe impl Plain for crate::window::WindowHead {}
+
+const _: () = assert!(size_of::<crate::Run>() == 12 && align_of::<crate::Run>() == 4);
+const _: () = assert!(size_of::<crate::window::WindowHead>() == 24 && align_of::<crate::window::WindowHead>() == 8);
+
+/// Takes over a list from the host; it is freed when the vector is dropped.
+///
+/// # Safety
+/// Unless `length` is 0, `pointer` was returned by [`realloc`] for exactly `length` elements with the alignment of `T`, every byte has
+/// been written, and nobody else uses or frees it.
+pub unsafe fn take_list<T: Plain>(pointer: *mut T, length: usize) -> Vec<T> {
+    if length == 0 {
+        return Vec::new();
+    }
+    assert!(!pointer.is_null() && pointer.is_aligned(), "the host passed a list at a wrong address");
+    // SAFETY: by contract the memory was allocated with the layout of `length` elements of `T` from the global allocator and is
+    // initialised and unshared; every bit pattern is a `T`.
+    unsafe { Vec::from_raw_parts(pointer, length, length) }
+}
+
+/// `cabi_realloc` of the canonical ABI: allocates `new_size` bytes, keeping what was at `old`. A size of 0 needs no memory and gets an
+/// aligned address that must not be used. Traps when memory is exhausted.
+///
+/// # Safety
+/// Unless `old_size` is 0, `old` was returned by this function for `old_size` bytes with the same `align`, and is not used any more.
+pub unsafe fn realloc(old: *mut u8, old_size: usize, align: usize, new_size: usize) -> *mut u8 {
+    let layout = |size| Layout::from_size_align(size, align).expect("the host asks for a valid size and alignment");
+    let nowhere = std::ptr::without_provenance_mut(align);
+    let new = match (old_size, new_size) {
+        (0, 0) => nowhere,
+        // SAFETY: the size is not 0.
+        (0, _) => unsafe { alloc(layout(new_size)) },
+        (_, 0) => {
+            // SAFETY: by contract `old` has this layout and came from the global allocator.
+            unsafe { dealloc(old, layout(old_size)) };
+            nowhere
+        }
+        // SAFETY: by contract `old` has this layout; the new size is not 0 and was checked together with the alignment.
+        _ => unsafe { grow(old, layout(old_size), layout(new_size).size()) },
+    };
+    if new.is_null() { handle_alloc_error(layout(new_size)) } else { new }
+}
+
+#[cfg(target_arch = "wasm32")]
+#[link(wasm_import_module = "tidemill:plugin/host@0.1.0")]
+unsafe extern "C" {
+    #[link_name = "log"]
+    fn host_log(level: i32, text: *const u8, length: usize);
+}
+
+/// Passes a line to the host.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn log(level: u8, text: &str) {
+    // SAFETY: the host only reads the text, during the call.
+    unsafe { host_log(i32::from(level), text.as_ptr(), text.len()) }
+}
+
+/// Outside of a host, the log is for whoever runs the test.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn log(level: u8, text: &str) {
+    eprintln!("plugin log, level {level}: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_allocated_like_the_host_does_is_taken_over() {
+        // SAFETY: what is taken over was allocated for two f64 just before and is written completely.
+        let list = unsafe {
+            let bytes = realloc(std::ptr::null_mut(), 0, 8, 16);
+            bytes.cast::<f64>().write(1.5);
+            bytes.cast::<f64>().add(1).write(2.5);
+            take_list(bytes.cast::<f64>(), 2)
+        };
+        assert_eq!(list, [1.5, 2.5]);
+    }
+
+    #[test]
+    fn growing_keeps_the_bytes_and_zero_bytes_need_no_memory() {
+        // SAFETY: sizes and alignments are those of the calls before; 8 bytes are written before they are read.
+        unsafe {
+            let small = realloc(std::ptr::null_mut(), 0, 8, 8);
+            small.cast::<u64>().write(42);
+            let large = realloc(small, 8, 8, 4096);
+            assert_eq!(large.cast::<u64>().read(), 42);
+            assert_eq!(realloc(large, 4096, 8, 0).addr(), 8);
+            assert_eq!(realloc(std::ptr::null_mut(), 0, 4, 0).addr(), 4);
+            assert!(take_list::<f64>(std::ptr::null_mut(), 0).is_empty());
+        }
+    }
+}

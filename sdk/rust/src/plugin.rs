@@ -1,0 +1,67 @@
+//! What an author implements.
+
+use crate::{Batch, Output, Params, Problem, Time, Window};
+
+/// What a plugin is. Ports are numbered by their place in `inputs` and `outputs`.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Lower-case letters, digits and hyphens.
+    pub name: &'static str,
+    /// By custom `env!("CARGO_PKG_VERSION")`.
+    pub version: &'static str,
+    /// Names of the input ports, at least one; exactly one for an aggregation.
+    pub inputs: &'static [&'static str],
+    /// Names of the output ports, at least one.
+    pub outputs: &'static [&'static str],
+}
+
+/// Samples in, samples out, with state that survives everything without being serialised: the host saves the plugin's memory.
+///
+/// The host may restore an older image and repeat calls, so results must depend on parameters and calls alone.
+pub trait Calculation: Default + 'static {
+    /// Name, version and ports.
+    const ABOUT: About;
+
+    /// Takes the parameters; called once, before anything else. Parameters that nobody takes are refused afterwards.
+    ///
+    /// # Errors
+    /// A parameter is missing or out of range: see [`Params`].
+    fn configure(&mut self, params: &mut Params) -> Result<(), Problem> {
+        let _ = params;
+        Ok(())
+    }
+
+    /// Takes new rows, in journal order: they may be older than rows of earlier calls.
+    ///
+    /// # Errors
+    /// The batch counts as failed and nothing of it is emitted. Prefer emitting a bad quality to failing.
+    fn process(&mut self, input: &Batch, output: &mut Output) -> Result<(), Problem>;
+
+    /// The watermark has grown: rows with a source time below it are not expected any more. The only timer there is.
+    ///
+    /// # Errors
+    /// As for [`Calculation::process`].
+    fn advance(&mut self, watermark: Time, output: &mut Output) -> Result<(), Problem> {
+        let _ = (watermark, output);
+        Ok(())
+    }
+}
+
+/// Closed windows in, values out. The host may call again for a window that a late sample changed, so carry nothing from one window
+/// to the next; `&mut self` is there for scratch buffers.
+pub trait Aggregation: Default + 'static {
+    /// Name, version and ports.
+    const ABOUT: About;
+
+    /// As [`Calculation::configure`].
+    ///
+    /// # Errors
+    /// A parameter is missing or out of range.
+    fn configure(&mut self, params: &mut Params) -> Result<(), Problem> {
+        let _ = params;
+        Ok(())
+    }
+
+    /// Fills `out`, one place per output port. The places hold NaN, which means: no value.
+    fn aggregate(&mut self, window: &Window<'_>, out: &mut [f64]);
+}

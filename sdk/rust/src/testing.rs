@@ -1,0 +1,81 @@
+//! Drive a plugin from a test, natively: rows in, rows out, no server.
+
+use crate::abi::guest::{aggregate_all, configured};
+use crate::window::{WindowHead, Windows};
+use crate::{Aggregation, Batch, Calculation, Output, Problem, Row, Time};
+
+/// Drives a calculation.
+pub struct Harness<C> {
+    calculation: C,
+    output: Output,
+}
+
+impl<C: Calculation> Harness<C> {
+    /// A calculation with its parameters, a JSON object as in a deployment.
+    ///
+    /// # Errors
+    /// The parameters are refused.
+    pub fn new(params: &str) -> Result<Self, Problem> {
+        let calculation = configured(params, C::configure)?;
+        Ok(Harness { calculation, output: Output::new(C::ABOUT.outputs.len() as u32) })
+    }
+
+    /// Passes rows in one batch and returns what was emitted, in the order it was emitted.
+    ///
+    /// # Errors
+    /// What the calculation says.
+    pub fn process(&mut self, rows: &[Row]) -> Result<Vec<Row>, Problem> {
+        let mut input = Batch::default();
+        rows.iter().for_each(|row| input.push(*row));
+        self.output.batch.clear();
+        self.calculation.process(&input, &mut self.output)?;
+        Ok(self.output.batch.rows().collect())
+    }
+
+    /// Moves the watermark.
+    ///
+    /// # Errors
+    /// What the calculation says.
+    pub fn advance(&mut self, watermark: Time) -> Result<Vec<Row>, Problem> {
+        self.output.batch.clear();
+        self.calculation.advance(watermark, &mut self.output)?;
+        Ok(self.output.batch.rows().collect())
+    }
+}
+
+/// Drives an aggregation.
+pub struct AggregationHarness<A> {
+    aggregation: A,
+}
+
+impl<A: Aggregation> AggregationHarness<A> {
+    /// An aggregation with its parameters, a JSON object as in a deployment.
+    ///
+    /// # Errors
+    /// The parameters are refused.
+    pub fn new(params: &str) -> Result<Self, Problem> {
+        Ok(AggregationHarness { aggregation: configured(params, A::configure)? })
+    }
+
+    /// Passes one window, `[start, end)`, and returns one value per output port. Group and port of the rows are not looked at.
+    ///
+    /// # Panics
+    /// A row lies outside of the window, or the rows are not ordered by time: a host never does that.
+    pub fn window(&mut self, start: Time, end: Time, rows: &[Row]) -> Vec<f64> {
+        assert!(rows.iter().all(|row| (start..end).contains(&row.time)), "every row lies in the window");
+        assert!(
+            rows.windows(2).all(|pair| pair[0].time < pair[1].time),
+            "rows are ordered by time and no time repeats"
+        );
+        let all_good = rows.iter().all(|row| row.quality.0 == 0);
+        let windows = Windows {
+            heads: vec![WindowHead { group: 0, rows: rows.len() as u32, start: start.0, end: end.0 }],
+            dt: rows.iter().map(|row| row.time - start).collect(),
+            values: rows.iter().map(|row| row.value).collect(),
+            qualities: if all_good { Vec::new() } else { rows.iter().map(|row| row.quality.0).collect() },
+        };
+        let mut output = Vec::new();
+        aggregate_all(&mut self.aggregation, &windows, &mut output);
+        output
+    }
+}
