@@ -1,0 +1,408 @@
+//! [`EmbeddedJournal`]: the seam's implementation on a directory.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use futures::future::{BoxFuture, FutureExt};
+use parking_lot::{Mutex, RwLock};
+use tidemill_journal::env::Task;
+use tidemill_journal::{
+    Batch, Bounds, Env, Journal, JournalError, ReadLimits, Receipt, Retention, TopicConfig, TopicInfo, TopicPartition,
+};
+use tidemill_model::position::PARTITIONS_MAX;
+use tidemill_model::{JournalIdentity, NewRecord, Offset};
+use tokio::sync::{oneshot, watch};
+
+use crate::appender::{Append, Appender, Partition, Published, Queue};
+use crate::files::{corrupt, io_error, sync_dir};
+use crate::log::{Log, Place, Segment, partition_dir};
+use crate::mark::MarkFile;
+use crate::meta::{Meta, TopicMeta, check_segment_bytes};
+use crate::recover::recover;
+use crate::writer::{Prepared, Writer, create_segment};
+
+/// When an append is acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Sync {
+    /// After fdatasync: acknowledged records survive the loss of power.
+    #[default]
+    Always,
+    /// After the write: acknowledged records survive the end of the process, not the loss of power.
+    Never,
+}
+
+/// What a journal is opened with.
+#[derive(Clone, Debug)]
+pub struct EmbeddedConfig {
+    /// The journal's directory; made if it is not there.
+    pub dir: PathBuf,
+    /// Size of a segment, for a new journal; an existing one keeps its own. Retention drops whole segments.
+    pub segment_bytes: u64,
+    /// When an append is acknowledged.
+    pub sync: Sync,
+}
+
+impl EmbeddedConfig {
+    /// The usual: 64 MiB segments, synced before the acknowledgement.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), segment_bytes: 64 << 20, sync: Sync::Always }
+    }
+}
+
+/// Numbers since the journal was opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Metrics {
+    /// Appends acknowledged.
+    pub appends: u64,
+    /// Records acknowledged.
+    pub records: u64,
+    /// Bytes of their frames.
+    pub bytes: u64,
+    /// Groups written and made durable, per partition.
+    pub syncs: u64,
+}
+
+/// The partitions of every topic.
+type Topics = BTreeMap<String, Vec<Arc<Partition>>>;
+
+/// A journal in a local directory. One process writes it at a time.
+///
+/// Reads take place on the calling task: they block for as long as the disk takes.
+pub struct EmbeddedJournal {
+    dir: PathBuf,
+    meta: Meta,
+    sync: Sync,
+    env: Arc<dyn Env>,
+    topics: RwLock<Topics>,
+    creating: Mutex<()>,
+    queue: Arc<Queue>,
+    appender: Mutex<Option<Task>>,
+}
+
+impl EmbeddedJournal {
+    /// Opens the journal in `config.dir`, or starts a new one there. Drop does not wait for the end; use
+    /// [`EmbeddedJournal::close`].
+    ///
+    /// # Errors
+    /// [`JournalError::InUse`] when another process (or this one) has it open; [`JournalError::Corrupt`] when
+    /// acknowledged records are damaged or files do not belong together; [`JournalError::Invalid`] for the segment size.
+    pub fn open(config: EmbeddedConfig, env: Arc<dyn Env>) -> Result<Arc<Self>, JournalError> {
+        check_segment_bytes(config.segment_bytes).map_err(|reason| JournalError::Invalid { reason })?;
+        fs::create_dir_all(&config.dir).map_err(|e| io_error("create", &config.dir, &e))?;
+        let lock = lock(&config.dir)?;
+        let meta = open_meta(&config, env.as_ref())?;
+        let mut topics = Topics::new();
+        for (name, topic) in load_topics(&config.dir)? {
+            let partitions = (0..topic.partitions).map(|partition| {
+                let place = place(&config.dir, &meta, &TopicPartition::new(&name, partition));
+                open_partition(place, topic.retention, config.sync)
+            });
+            topics.insert(name.clone(), partitions.collect::<Result<_, _>>()?);
+        }
+        remove_leftovers(&config.dir)?;
+        let queue = Arc::new(Queue::default());
+        queue.partitions.write().extend(topics.values().flatten().cloned());
+        let appender = Appender { queue: queue.clone(), env: env.clone(), lock };
+        let task = env.spawn_thread("journal-append", Box::pin(appender.run()));
+        Ok(Arc::new(Self {
+            dir: config.dir,
+            meta,
+            sync: config.sync,
+            env,
+            topics: RwLock::new(topics),
+            creating: Mutex::new(()),
+            queue,
+            appender: Mutex::new(Some(task)),
+        }))
+    }
+
+    /// Finishes the appends that wait, makes everything durable and lets the directory go. Later appends are refused.
+    pub async fn close(&self) {
+        self.queue.close();
+        let task = self.appender.lock().take();
+        if let Some(task) = task {
+            task.join().await;
+        }
+    }
+
+    /// Numbers since the journal was opened.
+    pub fn metrics(&self) -> Metrics {
+        let c = &self.queue.counters;
+        Metrics {
+            appends: c.appends.load(Relaxed),
+            records: c.records.load(Relaxed),
+            bytes: c.bytes.load(Relaxed),
+            syncs: c.syncs.load(Relaxed),
+        }
+    }
+
+    fn partition(&self, at: &TopicPartition) -> Result<Arc<Partition>, JournalError> {
+        let topics = self.topics.read();
+        let partition = topics.get(&at.topic).and_then(|partitions| partitions.get(at.partition as usize));
+        partition.cloned().ok_or_else(|| no_such_partition(at))
+    }
+
+    fn create_topic(&self, topic: &TopicConfig) -> Result<(), JournalError> {
+        check_topic(topic)?;
+        let _one_at_a_time = self.creating.lock();
+        if let Some(partitions) = self.topics.read().get(&topic.name) {
+            let (there, wanted) = (partitions.len(), topic.partitions as usize);
+            let reason = || format!("topic {:?} has {there} partitions, not {wanted}", topic.name);
+            return if there == wanted { Ok(()) } else { Err(JournalError::Invalid { reason: reason() }) };
+        }
+        create_files(&self.dir, &self.meta, topic)?;
+        let open = |partition| {
+            let place = place(&self.dir, &self.meta, &TopicPartition::new(&topic.name, partition));
+            open_partition(place, topic.retention, self.sync)
+        };
+        let partitions = (0..topic.partitions).map(open).collect::<Result<Vec<_>, _>>()?;
+        self.queue.partitions.write().extend(partitions.iter().cloned());
+        self.topics.write().insert(topic.name.clone(), partitions);
+        Ok(())
+    }
+
+    fn enqueue(
+        &self,
+        at: &TopicPartition,
+        records: Vec<NewRecord>,
+    ) -> Result<oneshot::Receiver<Result<Receipt, JournalError>>, JournalError> {
+        let partition = self.partition(at)?;
+        let prepare = |record| Prepared::new(record, self.meta.segment_bytes);
+        let records = records.into_iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
+        let bytes = records.iter().map(Prepared::frame_bytes).sum();
+        let (done, answer) = oneshot::channel();
+        self.queue.push(Append { partition, records, bytes, done })?;
+        Ok(answer)
+    }
+
+    async fn read_when_durable(
+        &self,
+        at: &TopicPartition,
+        from: Offset,
+        limits: ReadLimits,
+    ) -> Result<Batch, JournalError> {
+        let partition = self.partition(at)?;
+        let mut published = partition.published.subscribe();
+        if let Some(batch) = read_now(&partition, published.borrow_and_update().durable, from, limits)? {
+            return Ok(batch);
+        }
+        let nothing = Batch { records: Vec::new(), next: from };
+        if limits.wait.is_zero() {
+            return Ok(nothing);
+        }
+        let mut timeout = self.env.sleep(limits.wait);
+        loop {
+            tokio::select! {
+                biased;
+                _ = published.changed() => {}
+                () = &mut timeout => return Ok(nothing),
+            }
+            if let Some(batch) = read_now(&partition, published.borrow_and_update().durable, from, limits)? {
+                return Ok(batch);
+            }
+        }
+    }
+}
+
+impl Drop for EmbeddedJournal {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl Journal for EmbeddedJournal {
+    fn identity(&self) -> JournalIdentity {
+        self.meta.identity
+    }
+
+    fn create(&self, topic: TopicConfig) -> BoxFuture<'_, Result<(), JournalError>> {
+        async move { self.create_topic(&topic) }.boxed()
+    }
+
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, JournalError>> {
+        let info = |(name, partitions): (&String, &Vec<_>)| TopicInfo {
+            name: name.clone(),
+            partitions: partitions.len() as u32,
+        };
+        async move { Ok(self.topics.read().iter().map(info).collect()) }.boxed()
+    }
+
+    fn append(
+        &self,
+        at: &TopicPartition,
+        records: Vec<NewRecord>,
+    ) -> BoxFuture<'static, Result<Receipt, JournalError>> {
+        let queued = self.enqueue(at, records);
+        // The sender goes without an answer only if the appender's thread died.
+        let died = || JournalError::Poisoned { reason: "the writing thread has ended".to_owned() };
+        async move { queued?.await.map_err(|_| died())? }.boxed()
+    }
+
+    fn read(
+        &self,
+        at: &TopicPartition,
+        from: Offset,
+        limits: ReadLimits,
+    ) -> BoxFuture<'_, Result<Batch, JournalError>> {
+        let at = at.clone();
+        async move { self.read_when_durable(&at, from, limits).await }.boxed()
+    }
+
+    fn bounds(&self, at: &TopicPartition) -> BoxFuture<'_, Result<Bounds, JournalError>> {
+        let partition = self.partition(at);
+        async move {
+            let partition = partition?;
+            let start = Offset(partition.log.start());
+            let Published { durable, records } = *partition.published.borrow();
+            let tail = partition.tail.load(Relaxed).max(durable);
+            Ok(Bounds { start, durable: Offset(durable), tail: Offset(tail), records })
+        }
+        .boxed()
+    }
+
+    fn trim(&self, at: &TopicPartition, before: Offset) -> BoxFuture<'_, Result<(), JournalError>> {
+        let partition = self.partition(at);
+        async move {
+            let partition = partition?;
+            let before = before.0.min(partition.published.borrow().durable);
+            partition.log.drop_while(|sealed, _| sealed.end <= before).map(drop)
+        }
+        .boxed()
+    }
+}
+
+pub(crate) fn no_such_partition(at: &TopicPartition) -> JournalError {
+    JournalError::NoSuchPartition { topic: at.topic.clone(), partition: at.partition }
+}
+
+/// A batch if one is there; `None` if it may come.
+fn read_now(
+    partition: &Partition,
+    durable: u64,
+    from: Offset,
+    limits: ReadLimits,
+) -> Result<Option<Batch>, JournalError> {
+    let start = partition.log.start();
+    if from.0 < start {
+        return Err(JournalError::Trimmed { from, start: Offset(start) });
+    }
+    if from.0 < durable {
+        return partition.log.read(from.0, durable, limits.bytes).map(Some);
+    }
+    let tail = partition.tail.load(Relaxed).max(durable);
+    if from.0 > tail {
+        return Err(JournalError::NoSuchOffset { from, tail: Offset(tail) });
+    }
+    Ok(None)
+}
+
+fn check_topic(topic: &TopicConfig) -> Result<(), JournalError> {
+    let invalid = |reason| Err(JournalError::Invalid { reason });
+    let is_allowed = |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    if !(1..=100).contains(&topic.name.len()) || !topic.name.bytes().all(is_allowed) {
+        return invalid(format!("topic name {:?} is not 1 to 100 characters out of a-z 0-9 - _", topic.name));
+    }
+    if matches!(topic.name.as_str(), "meta" | "lock") {
+        return invalid(format!("topic name {:?} is taken by the journal itself", topic.name));
+    }
+    if topic.partitions == 0 || topic.partitions as usize > PARTITIONS_MAX {
+        return invalid(format!("a topic has 1 to {PARTITIONS_MAX} partitions, not {}", topic.partitions));
+    }
+    Ok(())
+}
+
+/// Keeps other writers out of `dir` for as long as the file is open.
+fn lock(dir: &Path) -> Result<File, JournalError> {
+    let path = dir.join("lock");
+    let file = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(|e| io_error("open", &path, &e))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::InUse { path: dir.display().to_string() }),
+        Err(error) => Err(io_error("lock", &path, &error.into())),
+    }
+}
+
+fn open_meta(config: &EmbeddedConfig, env: &dyn Env) -> Result<Meta, JournalError> {
+    let path = config.dir.join("meta");
+    if path.exists() {
+        return Meta::load(&path);
+    }
+    if !topic_names(&config.dir)?.is_empty() {
+        return Err(corrupt(&path, 0, "the file is missing, but topics are there"));
+    }
+    let identity = JournalIdentity { id: env.random(), generation: 1 };
+    let meta = Meta { identity, segment_bytes: config.segment_bytes, created: env.now() };
+    meta.store(&path)?;
+    Ok(meta)
+}
+
+/// The directories in `dir`, which are the topics.
+fn topic_names(dir: &Path) -> Result<Vec<String>, JournalError> {
+    let error = |e| io_error("list", dir, &e);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type().map_err(error)?.is_dir() && !name.contains('.') {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// What every topic was made with.
+pub(crate) fn load_topics(dir: &Path) -> Result<Vec<(String, TopicMeta)>, JournalError> {
+    let load = |name: String| Ok((name.clone(), TopicMeta::load(&dir.join(name).join("topic"))?));
+    topic_names(dir)?.into_iter().map(load).collect()
+}
+
+pub(crate) fn place(dir: &Path, meta: &Meta, at: &TopicPartition) -> Place {
+    let segment_bytes = meta.segment_bytes;
+    Place { dir: partition_dir(dir, at), at: at.clone(), journal: meta.identity, segment_bytes }
+}
+
+/// Makes the files of a topic aside and puts them in place at once.
+fn create_files(dir: &Path, meta: &Meta, topic: &TopicConfig) -> Result<(), JournalError> {
+    let aside = dir.join(format!("{}.new", topic.name));
+    let error = |action| move |e: std::io::Error| io_error(action, dir, &e);
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(error("clear"))?;
+    }
+    for partition in 0..topic.partitions {
+        let mut place = place(dir, meta, &TopicPartition::new(&topic.name, partition));
+        place.dir = aside.join(partition.to_string());
+        fs::create_dir_all(&place.dir).map_err(error("create a topic in"))?;
+        MarkFile::create(&place.dir)?;
+        let first = Segment { index: 0, previous_end: 0, first_ordinal: 0, sealed: None };
+        create_segment(&place, &first).map_err(error("create a segment in"))?;
+    }
+    TopicMeta { partitions: topic.partitions, retention: topic.retention }.store(&aside.join("topic"))?;
+    fs::rename(&aside, dir.join(&topic.name)).map_err(error("create a topic in"))?;
+    sync_dir(dir)
+}
+
+fn open_partition(place: Place, retention: Retention, sync: Sync) -> Result<Arc<Partition>, JournalError> {
+    let found = recover(&place)?;
+    let log = Arc::new(Log::new(place, found.segments.clone()));
+    let writer = Writer::open(log.clone(), &found, sync)?;
+    let published = watch::Sender::new(Published { durable: found.end, records: found.ordinal });
+    let (tail, writer) = (AtomicU64::new(found.end), Mutex::new(writer));
+    Ok(Arc::new(Partition { log, retention, published, tail, writer }))
+}
+
+/// Removes what a crash left half made.
+fn remove_leftovers(dir: &Path) -> Result<(), JournalError> {
+    let error = |e| io_error("clean up", dir, &e);
+    for entry in fs::read_dir(dir).map_err(error)? {
+        let path = entry.map_err(error)?.path();
+        if path.is_dir() && path.extension().is_some_and(|e| e == "new") {
+            fs::remove_dir_all(&path).map_err(error)?;
+        }
+    }
+    Ok(())
+}

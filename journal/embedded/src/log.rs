@@ -1,0 +1,286 @@
+//! The segments of one partition and how they are read.
+//!
+//! An offset is a place: segment `offset / segment_bytes`, byte `offset % segment_bytes`, so any record is found without
+//! an index. A read takes one buffer from the file and hands out slices of it, each checked.
+//!
+//! Invariants: segments are contiguous; all but the last are sealed; only whole segments go, oldest first. Knows
+//! nothing of what is durable: callers pass it in.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use tidemill_journal::{Batch, JournalError, Retention, TopicPartition};
+use tidemill_model::{JournalIdentity, Offset, Record};
+
+use crate::files::{corrupt, io_error, read_at, read_whole, sync_dir};
+use crate::frame::{ALIGNMENT, END_BYTES, FRAME_BYTES, Frame, FrameError, HEAD_BYTES, decode};
+use crate::segment::{SEGMENT_HEADER_BYTES, segment_path};
+
+/// Open files kept per partition; more only saves opening files again.
+const OPEN_FILES_MAX: usize = 8;
+/// Smallest read from a file: smaller ones would be repeated for the next record.
+const READ_BYTES_MIN: usize = 4 << 10;
+
+/// Where a partition's files are and what they must say.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) dir: PathBuf,
+    pub(crate) at: TopicPartition,
+    pub(crate) journal: JournalIdentity,
+    pub(crate) segment_bytes: u64,
+}
+
+/// What is known of a segment without reading it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Segment {
+    pub(crate) index: u64,
+    pub(crate) previous_end: u64,
+    pub(crate) first_ordinal: u64,
+    /// `None` for the last one.
+    pub(crate) sealed: Option<Sealed>,
+}
+
+/// The end of a sealed segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Sealed {
+    /// Offset after its last record.
+    pub(crate) end: u64,
+    pub(crate) newest_ingest: i64,
+}
+
+/// The segments of a partition.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) place: Place,
+    segments: RwLock<VecDeque<Segment>>,
+    files: Mutex<VecDeque<(u64, Arc<File>)>>,
+    /// Held while segments are dropped, so that they go in order.
+    dropping: Mutex<()>,
+}
+
+impl Log {
+    /// The log of these segments, of which there is at least one.
+    pub(crate) fn new(place: Place, segments: VecDeque<Segment>) -> Self {
+        assert!(!segments.is_empty(), "a partition has a segment");
+        Self { place, segments: RwLock::new(segments), files: Mutex::default(), dropping: Mutex::new(()) }
+    }
+
+    /// First readable offset: where the oldest segment goes on from.
+    pub(crate) fn start(&self) -> u64 {
+        self.segments.read().front().expect("a partition has a segment").previous_end
+    }
+
+    /// The segments there are.
+    pub(crate) fn segments(&self) -> VecDeque<Segment> {
+        self.segments.read().clone()
+    }
+
+    /// Takes note that the last segment was sealed and `next` follows.
+    pub(crate) fn rotate(&self, sealed: Sealed, next: Segment, file: Arc<File>) {
+        let mut segments = self.segments.write();
+        segments.back_mut().expect("a partition has a segment").sealed = Some(sealed);
+        segments.push_back(next);
+        drop(segments);
+        self.remember(next.index, file);
+    }
+
+    /// Drops segments from the front as long as `done` says so of the segment and the one after it.
+    pub(crate) fn drop_while(&self, done: impl Fn(&Sealed, &Segment) -> bool) -> Result<u64, JournalError> {
+        let _in_order = self.dropping.lock();
+        let mut dropped = 0;
+        loop {
+            let mut segments = self.segments.write();
+            let (Some(first), Some(second)) = (segments.front().copied(), segments.get(1)) else { break };
+            let Some(sealed) = first.sealed.filter(|sealed| done(sealed, second)) else { break };
+            segments.pop_front();
+            drop(segments);
+            self.files.lock().retain(|(index, _)| *index != first.index);
+            let path = segment_path(&self.place.dir, first.index);
+            fs::remove_file(&path).map_err(|e| io_error("remove", &path, &e))?;
+            tracing::info!(path = %path.display(), end = sealed.end, "segment dropped");
+            dropped += 1;
+        }
+        if dropped > 0 {
+            sync_dir(&self.place.dir)?;
+        }
+        Ok(dropped)
+    }
+
+    /// Drops what `retention` does not keep of the records before `tail`.
+    pub(crate) fn retain(&self, retention: Retention, tail: u64, now: i64) -> Result<u64, JournalError> {
+        let oldest = retention.age.map(|age| now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)));
+        self.drop_while(|sealed, next| {
+            let too_old = oldest.is_some_and(|oldest| sealed.newest_ingest < oldest);
+            let newer_bytes = tail.saturating_sub(next.index * self.place.segment_bytes);
+            too_old || retention.bytes.is_some_and(|bytes| newer_bytes >= bytes)
+        })
+    }
+
+    /// Records from `from` (at least `start`, less than `durable`) on: about `limit` bytes, at least one record.
+    pub(crate) fn read(&self, from: u64, durable: u64, limit: usize) -> Result<Batch, JournalError> {
+        self.read_on(from, durable, limit).map_err(|error| {
+            let start = self.start();
+            if from < start {
+                return JournalError::Trimmed { from: Offset(from), start: Offset(start) };
+            }
+            error
+        })
+    }
+
+    fn read_on(&self, from: u64, durable: u64, limit: usize) -> Result<Batch, JournalError> {
+        let mut at = self.locate(from, durable)?;
+        let mut want = limit.max(READ_BYTES_MIN);
+        loop {
+            let (index, within) = (at / self.place.segment_bytes, at % self.place.segment_bytes);
+            let end = self.readable_end(index, durable)?;
+            let left = usize::try_from(end.saturating_sub(within)).unwrap_or(usize::MAX);
+            let buffer = self.load(index, within, want.min(left))?;
+            let parsed = parse(&buffer, at, limit);
+            match parsed.stop {
+                _ if !parsed.records.is_empty() => {
+                    return Ok(Batch { records: parsed.records, next: Offset(parsed.next) });
+                }
+                Some(Stop::End) => {
+                    (at, want) = ((index + 1) * self.place.segment_bytes + SEGMENT_HEADER_BYTES, want);
+                }
+                Some(Stop::Short { need }) if need <= left && buffer.len() < need => want = need,
+                Some(Stop::Damaged(reason)) => return Err(self.explain(at, durable, reason)),
+                _ => return Err(self.explain(at, durable, "the record is cut short".to_owned())),
+            }
+        }
+    }
+
+    /// The offset of the first frame at or after `from`.
+    fn locate(&self, from: u64, tail: u64) -> Result<u64, JournalError> {
+        let segments = self.segments.read();
+        let first = segments.front().expect("a partition has a segment");
+        let (index, within) = (from / self.place.segment_bytes, from % self.place.segment_bytes);
+        if within == 0 && index >= first.index {
+            return Ok(from + SEGMENT_HEADER_BYTES);
+        }
+        if from == first.previous_end && index < first.index {
+            return Ok(first.index * self.place.segment_bytes + SEGMENT_HEADER_BYTES);
+        }
+        if index < first.index || within < SEGMENT_HEADER_BYTES || !from.is_multiple_of(ALIGNMENT) {
+            return Err(JournalError::NoSuchOffset { from: Offset(from), tail: Offset(tail) });
+        }
+        Ok(from)
+    }
+
+    /// How many bytes of segment `index` may be read.
+    fn readable_end(&self, index: u64, durable: u64) -> Result<u64, JournalError> {
+        if index == durable / self.place.segment_bytes {
+            return Ok(durable % self.place.segment_bytes);
+        }
+        let segments = self.segments.read();
+        let sealed = segments.iter().find(|s| s.index == index).and_then(|s| s.sealed);
+        let missing = || corrupt(&segment_path(&self.place.dir, index), 0, "the segment is missing");
+        sealed.map(|s| s.end % self.place.segment_bytes + END_BYTES).ok_or_else(missing)
+    }
+
+    fn load(&self, index: u64, within: u64, bytes: usize) -> Result<Bytes, JournalError> {
+        let error = |e| io_error("read", &segment_path(&self.place.dir, index), &e);
+        let file = self.file(index).map_err(error)?;
+        Ok(Bytes::from(read_at(&file, within, bytes).map_err(error)?))
+    }
+
+    fn file(&self, index: u64) -> std::io::Result<Arc<File>> {
+        if let Some((_, file)) = self.files.lock().iter().find(|(open, _)| *open == index) {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(File::open(segment_path(&self.place.dir, index))?);
+        self.remember(index, file.clone());
+        Ok(file)
+    }
+
+    fn remember(&self, index: u64, file: Arc<File>) {
+        let mut files = self.files.lock();
+        files.push_front((index, file));
+        files.truncate(OPEN_FILES_MAX);
+    }
+
+    /// Tells damage from an offset at which no record starts, by walking the segment.
+    fn explain(&self, at: u64, durable: u64, reason: String) -> JournalError {
+        let (index, within) = (at / self.place.segment_bytes, at % self.place.segment_bytes);
+        let path = segment_path(&self.place.dir, index);
+        let bytes = match read_whole(&path, self.place.segment_bytes) {
+            Ok(bytes) => bytes,
+            Err(error) => return error,
+        };
+        let reached = walk(&bytes, at - within, |next, _| next < at).0;
+        if reached > at {
+            return JournalError::NoSuchOffset { from: Offset(at), tail: Offset(durable) };
+        }
+        corrupt(&path, reached % self.place.segment_bytes, reason)
+    }
+}
+
+/// Visits the frames of a segment's bytes until one is missing or `visit`, given the offset and the frame, returns
+/// `false`. Returns the offset that was reached and, if that is damage, the reason.
+pub(crate) fn walk(bytes: &[u8], base: u64, mut visit: impl FnMut(u64, &Frame) -> bool) -> (u64, Option<String>) {
+    let mut within = SEGMENT_HEADER_BYTES;
+    loop {
+        let rest = bytes.get(within as usize..).unwrap_or_default();
+        let frame = match decode(rest, base + within) {
+            Ok(frame) => frame,
+            Err(FrameError::Short { need }) => {
+                return (base + within, Some(format!("cut short: {} of {need} bytes", rest.len())));
+            }
+            Err(FrameError::Damaged(reason)) => return (base + within, Some(reason)),
+        };
+        if !visit(base + within, &frame) {
+            return (base + within, None);
+        }
+        match frame {
+            Frame::Record { bytes, .. } => within += bytes,
+            Frame::End { .. } => return (base + within, None),
+        }
+    }
+}
+
+/// The directory of a partition.
+pub(crate) fn partition_dir(dir: &Path, at: &TopicPartition) -> PathBuf {
+    dir.join(&at.topic).join(at.partition.to_string())
+}
+
+enum Stop {
+    End,
+    Short { need: usize },
+    Damaged(String),
+}
+
+struct Parsed {
+    records: Vec<Record>,
+    next: u64,
+    stop: Option<Stop>,
+}
+
+/// The records at the beginning of `buffer`, which is `at` in the partition.
+fn parse(buffer: &Bytes, at: u64, limit: usize) -> Parsed {
+    let mut records = Vec::with_capacity((buffer.len() / 1024).min(1024));
+    let mut used = 0;
+    let mut stop = None;
+    while stop.is_none() && used < buffer.len() {
+        match decode(&buffer[used..], at + used as u64) {
+            Ok(Frame::Record { ordinal, header, bytes }) => {
+                if !records.is_empty() && used + bytes as usize > limit {
+                    break;
+                }
+                let payload = used + HEAD_BYTES..used + HEAD_BYTES + header.payload_bytes as usize;
+                records.push(header.into_record(Offset(at + used as u64), ordinal, buffer.slice(payload)));
+                used += bytes as usize;
+            }
+            Ok(Frame::End { .. }) => stop = Some(Stop::End),
+            Err(FrameError::Short { need }) => stop = Some(Stop::Short { need }),
+            Err(FrameError::Damaged(reason)) => stop = Some(Stop::Damaged(reason)),
+        }
+    }
+    if buffer.is_empty() {
+        stop = Some(Stop::Short { need: FRAME_BYTES });
+    }
+    Parsed { records, next: at + used as u64, stop }
+}

@@ -1,0 +1,143 @@
+//! Opening a partition: which segments there are, where the records end, and whether the end is torn or damaged.
+//!
+//! 1. Segments must be contiguous and their headers must belong here. All but the last must end with an end frame that
+//!    the next one agrees with; what they hold is checked when it is read (a segment is synced before the next exists).
+//! 2. The last segment is walked from its beginning. Where that stops, the records end, unless
+//!    - the durable mark lies further on, or
+//!    - intact frames of a later sync group follow, which proves that this group had been synced:
+//!      both are damage to acknowledged records, and an error. The rest is a torn write, never acknowledged: it goes.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tidemill_journal::JournalError;
+
+use crate::files::{corrupt, io_error, read_at, read_whole};
+use crate::frame::{END_BYTES, Frame, decode, later_group};
+use crate::log::{Place, Sealed, Segment, walk};
+use crate::mark::Mark;
+use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_index, segment_path};
+
+/// What a partition's files say.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) segments: VecDeque<Segment>,
+    pub(crate) mark: Mark,
+    /// Offset after the last record.
+    pub(crate) end: u64,
+    /// Where the next frame goes, in the last segment.
+    pub(crate) tail: u64,
+    /// Ordinal of the next record.
+    pub(crate) ordinal: u64,
+    pub(crate) newest_ingest: i64,
+}
+
+/// Reads the partition at `place`, changing nothing.
+pub(crate) fn recover(place: &Place) -> Result<Recovered, JournalError> {
+    let mark = Mark::load(&place.dir)?;
+    let segments = load_segments(place)?;
+    let last = *segments.back().expect("load_segments returns at least one");
+    if mark.synced / place.segment_bytes > last.index {
+        let missing = segment_path(&place.dir, last.index + 1);
+        return Err(corrupt(&missing, 0, format!("the segment is missing; records up to {} were synced", mark.synced)));
+    }
+    let newest_ingest = segments.iter().filter_map(|s| s.sealed).map(|s| s.newest_ingest).max().unwrap_or(i64::MIN);
+    let mut recovered = Recovered { end: 0, tail: 0, ordinal: last.first_ordinal, newest_ingest, segments, mark };
+    find_end(place, &last, &mut recovered)?;
+    Ok(recovered)
+}
+
+/// The headers and ends of all segments.
+pub(crate) fn load_segments(place: &Place) -> Result<VecDeque<Segment>, JournalError> {
+    let paths = segment_paths(&place.dir)?;
+    let mut segments: VecDeque<Segment> = VecDeque::with_capacity(paths.len());
+    for (n, (index, path)) in paths.iter().enumerate() {
+        let is_last = n + 1 == paths.len();
+        let segment = load_segment(place, *index, path, is_last)?;
+        if let Some(before) = segments.back() {
+            if before.index + 1 != *index {
+                let missing = segment_path(&place.dir, before.index + 1);
+                return Err(corrupt(&missing, 0, "the segment is missing, later ones are there"));
+            }
+            if before.sealed.is_some_and(|sealed| sealed.end != segment.previous_end) {
+                return Err(corrupt(path, 40, "it does not go on where the segment before it ends"));
+            }
+        }
+        segments.push_back(segment);
+    }
+    if segments.is_empty() {
+        return Err(corrupt(&place.dir, 0, "the partition has no segment"));
+    }
+    Ok(segments)
+}
+
+fn load_segment(place: &Place, index: u64, path: &Path, is_last: bool) -> Result<Segment, JournalError> {
+    let base =
+        index.checked_mul(place.segment_bytes).ok_or_else(|| corrupt(path, 0, "the segment's number is impossible"))?;
+    let file = fs::File::open(path).map_err(|e| io_error("open", path, &e))?;
+    let read = |at, bytes| read_at(&file, at, bytes).map_err(|e| io_error("read", path, &e));
+    let head = read(0, SEGMENT_HEADER_BYTES as usize)?;
+    let header = SegmentHeader::decode(&head, path, place.journal, &place.at, base)?;
+    let sealed = if is_last {
+        None
+    } else {
+        let length = file.metadata().map_err(|e| io_error("look at", path, &e))?.len().min(place.segment_bytes);
+        let end = length.checked_sub(END_BYTES).filter(|end| *end >= SEGMENT_HEADER_BYTES).unwrap_or(length);
+        match decode(&read(end, END_BYTES as usize)?, base + end) {
+            Ok(Frame::End { newest_ingest, .. }) => Some(Sealed { end: base + end, newest_ingest }),
+            _ => return Err(corrupt(path, end, "the segment does not end where it was sealed")),
+        }
+    };
+    Ok(Segment { index, previous_end: header.previous_end, first_ordinal: header.first_ordinal, sealed })
+}
+
+/// The segment files of a partition, by index.
+pub(crate) fn segment_paths(dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|e| io_error("list", dir, &e))? {
+        let path = entry.map_err(|e| io_error("list", dir, &e))?.path();
+        match segment_index(&path) {
+            Some(index) => paths.push((index, path)),
+            None if path.extension().is_some_and(|e| e == "seg") => {
+                return Err(corrupt(&path, 0, "this is not the name of a segment"));
+            }
+            None => {}
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// Walks the last segment.
+fn find_end(place: &Place, last: &Segment, found: &mut Recovered) -> Result<(), JournalError> {
+    let path = segment_path(&place.dir, last.index);
+    let base = last.index * place.segment_bytes;
+    let bytes = read_whole(&path, place.segment_bytes)?;
+    let (mut ordinal, mut newest, mut is_empty) = (last.first_ordinal, found.newest_ingest, true);
+    let (tail, damage) = walk(&bytes, base, |_, frame| match frame {
+        Frame::Record { ordinal: o, header, .. } if *o == ordinal => {
+            (ordinal, newest, is_empty) = (ordinal + 1, newest.max(header.ingest_time), false);
+            true
+        }
+        _ => false,
+    });
+    (found.tail, found.ordinal, found.newest_ingest) = (tail, ordinal, newest);
+    found.end = if is_empty { last.previous_end } else { tail };
+    let rest = bytes.get((tail - base) as usize..).unwrap_or_default();
+    let reason = damage.unwrap_or_else(|| "records do not follow on each other".to_owned());
+    if found.end < found.mark.synced {
+        let synced = found.mark.synced;
+        return Err(corrupt(&path, tail - base, format!("{reason}; records up to offset {synced} were synced")));
+    }
+    // Where fsync is turned off, groups reach the disk in any order and later ones prove nothing.
+    let always_synced = found.mark.synced == found.mark.durable;
+    if let Some(later) = later_group(rest, tail).filter(|_| always_synced) {
+        let reason = format!("{reason}, although records after it, at byte {}, are intact", later - base);
+        return Err(corrupt(&path, tail - base, reason));
+    }
+    if rest.iter().any(|b| *b != 0) {
+        tracing::warn!(path = %path.display(), at = tail - base, reason, "a torn write was never acknowledged; it goes");
+    }
+    Ok(())
+}
