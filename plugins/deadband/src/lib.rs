@@ -55,7 +55,8 @@ impl Calculation for Deadband {
             let emitted = self.emitted.of(run.group);
             for row in run.rows() {
                 let late = emitted.is_some_and(|last| row.time < last.time);
-                let passes = late || emitted.is_none_or(|last| is_exception(&last, &row, self.width, self.max_interval_ns));
+                let passes =
+                    late || emitted.is_none_or(|last| is_exception(&last, &row, self.width, self.max_interval_ns));
                 if passes {
                     output.push(row.group, 0, row.time, row.value, row.quality);
                 }
@@ -99,7 +100,8 @@ mod tests {
     #[test]
     fn a_quiet_series_is_confirmed_after_the_longest_interval() {
         let rows: Vec<Row> = (0..10).map(|second| at(second, 1.0)).collect();
-        let times: Vec<i64> = filter(r#"{"width": 1, "max_interval_s": 4}"#, &rows).iter().map(|row| row.time.0).collect();
+        let times: Vec<i64> =
+            filter(r#"{"width": 1, "max_interval_s": 4}"#, &rows).iter().map(|row| row.time.0).collect();
         assert_eq!(times, [0, 4_000_000_000, 8_000_000_000]);
     }
 
@@ -154,6 +156,9 @@ mod tests {
         let text = |params: &str| Harness::<Deadband>::new(params).err().expect("wrong parameters").text;
         assert_eq!(text("{}"), "parameter `width` is missing; give a number");
         assert_eq!(text(r#"{"width": -1}"#), "parameter `width` must be 0 or more");
-        assert_eq!(text(r#"{"width": 1, "max": 2}"#), "parameter `max` is unknown; this plugin takes `width`, `max_interval_s`");
+        assert_eq!(
+            text(r#"{"width": 1, "max": 2}"#),
+            "parameter `max` is unknown; this plugin takes `width`, `max_interval_s`"
+        );
     }
 }

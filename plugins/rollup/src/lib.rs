@@ -29,10 +29,10 @@ const MIN: usize = 3;
 const MAX: usize = 4;
 const VARIANCE: usize = 5;
 
-/// The aggregation. Its only field is a buffer that is overwritten for every window.
+/// The aggregation. Its only field is a buffer that is overwritten when it is needed.
 #[derive(Default)]
 pub struct Rollup {
-    usable: Vec<f64>,
+    scratch: Vec<f64>,
 }
 
 impl Aggregation for Rollup {
@@ -44,14 +44,7 @@ impl Aggregation for Rollup {
     };
 
     fn aggregate(&mut self, window: &Window<'_>, out: &mut [f64]) {
-        self.usable.clear();
-        if window.is_all_good() {
-            self.usable.extend(window.values().iter().filter(|value| !value.is_nan()));
-        } else {
-            let usable = window.rows().filter(|row| !row.quality.is_bad() && !row.value.is_nan());
-            self.usable.extend(usable.map(|row| row.value));
-        }
-        let values = self.usable.as_slice();
+        let values = usable(window, &mut self.scratch);
         let n = values.len() as f64;
         out[COUNT] = n;
         if values.is_empty() {
@@ -59,13 +52,31 @@ impl Aggregation for Rollup {
         }
         out[SUM] = sum(values);
         out[MEAN] = out[SUM] / n;
-        out[MIN] = values.iter().copied().fold(f64::INFINITY, f64::min);
-        out[MAX] = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (out[MIN], out[MAX]) = extremes(values);
         out[VARIANCE] = variance(values, out[MEAN]);
     }
 }
 
 tidemill_sdk::aggregation!(Rollup);
+
+/// Values of the usable rows, copied only if there are others.
+fn usable<'a>(window: &Window<'a>, scratch: &'a mut Vec<f64>) -> &'a [f64] {
+    if window.is_all_good() && !window.values().iter().any(|value| value.is_nan()) {
+        return window.values();
+    }
+    scratch.clear();
+    let rows = window.rows().filter(|row| !row.quality.is_bad() && !row.value.is_nan());
+    scratch.extend(rows.map(|row| row.value));
+    scratch
+}
+
+/// The smallest and the largest of `values`, none of which is NaN. Plain comparisons: `f64::min` is a library call in Wasm.
+fn extremes(values: &[f64]) -> (f64, f64) {
+    let start = (f64::INFINITY, f64::NEG_INFINITY);
+    values.iter().fold(start, |(min, max), &value| {
+        (if value < min { value } else { min }, if value > max { value } else { max })
+    })
+}
 
 /// `Sum2`: the errors of the additions are summed beside the sum and added at the end.
 fn sum(values: &[f64]) -> f64 {
