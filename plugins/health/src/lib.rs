@@ -29,7 +29,9 @@
 //! | `bearing_hysteresis_c`       | K     | 2       | `hydraulic_min_kw`  | kW    | 10      |
 //! | `vibration_warning_mm_s`     | mm/s  | 4.5     | `delay_s`           | s     | 5       |
 //! | `vibration_alarm_mm_s`       | mm/s  | 7.1     | `silent_s`          | s     | 60      |
-//! | `vibration_hysteresis_mm_s`  | mm/s  | 0.3     |                     |       |         |
+//! | `vibration_hysteresis_mm_s`  | mm/s  | 0.3     | `power_unit_kw`     | kW    | 1       |
+//!
+//! `power_unit_kw` is what one unit of the input `power` is: 1000 where it comes in MW.
 //!
 //! The default limits are only sensible; the right ones are in the machine's manual.
 

@@ -137,7 +137,7 @@ impl Machine {
         let newest = inputs.iter().map(|input| input.time).max()?;
         let oldest = inputs.iter().map(|input| input.time).min()?;
         let hydraulic_kw = settings.density * settings.gravity * flow * head / 1000.0;
-        let ratio = power / hydraulic_kw;
+        let ratio = power * settings.power_unit_kw / hydraulic_kw;
         if settings.silent_at(oldest) <= newest || hydraulic_kw < settings.hydraulic_kw_min || !ratio.is_finite() {
             return None;
         }

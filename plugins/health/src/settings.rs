@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) density: f64,
     /// m/s².
     pub(crate) gravity: f64,
+    /// What one unit of the input `power` is, in kW.
+    pub(crate) power_unit_kw: f64,
     pub(crate) hydraulic_kw_min: f64,
     /// Each with the input it watches: bearing warning and alarm, vibration warning and alarm.
     pub(crate) limits: [(u32, Limit); 4],
@@ -47,6 +49,7 @@ impl Settings {
         Ok(Settings {
             density: params.non_negative_or("density", 1025.0)?,
             gravity: params.non_negative_or("gravity", 9.80665)?,
+            power_unit_kw: params.non_negative_or("power_unit_kw", 1.0)?,
             hydraulic_kw_min: params.non_negative_or("hydraulic_min_kw", 10.0)?,
             limits: [
                 (BEARING_TEMPERATURE, bearing_warning),

@@ -30,6 +30,12 @@ fn efficiency_is_power_over_hydraulic_power() {
     assert_eq!(emitted.len(), 1, "rows of one time give one efficiency");
     assert!((emitted[0].1 - 5_000_000.0 / 6_031_089.75).abs() < 1e-12);
     assert_eq!((emitted[0].0, emitted[0].2), (1.0, Quality::GOOD));
+
+    let in_mw = [at(1, FLOW, 100.0), at(1, HEAD, 6.0), at(1, POWER, 5.0)];
+    assert_eq!(
+        of_port(&health(r#"{"power_unit_kw": 1000}"#).process(&in_mw).expect("no problem"), EFFICIENCY),
+        emitted
+    );
 }
 
 #[test]

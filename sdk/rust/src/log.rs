@@ -1,17 +1,17 @@
 //! The operator's log. What a plugin writes here is for people: it cannot influence a result.
 
 /// How much a line matters. The numbers are part of the contract.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Level {
-    /// For the author of the plugin.
-    Debug = 0,
-    /// Something changed.
-    Info = 1,
-    /// Something is odd; the plugin goes on.
-    Warn = 2,
     /// Someone must act.
-    Error = 3,
+    Error = 0,
+    /// Something is odd; the plugin goes on.
+    Warn = 1,
+    /// Something changed.
+    Info = 2,
+    /// For the author of the plugin.
+    Debug = 3,
 }
 
 /// Writes one line. In native tests it goes to the standard error output of the test.
