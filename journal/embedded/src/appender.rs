@@ -194,8 +194,12 @@ impl Appender {
         }
         let now = self.env.now();
         let staged: Vec<_> = shares.into_iter().filter_map(|share| self.write(share, now)).collect();
+        let has_sealed = staged.iter().any(|written| written.has_sealed);
         for written in staged {
             self.sync(written);
+        }
+        if has_sealed {
+            self.retain();
         }
     }
 
@@ -219,8 +223,9 @@ impl Appender {
         match outcome.and_then(|()| writer.write()) {
             Ok(()) => {
                 share.partition.tail.fetch_max(writer.end().0, Relaxed);
+                let has_sealed = !before.is_same_segment(&writer);
                 drop(writer);
-                Some(Written { partition: share.partition, answers })
+                Some(Written { partition: share.partition, answers, has_sealed })
             }
             Err(error) => {
                 let refusal = self.give_up(&mut writer, before, &error);
@@ -304,6 +309,8 @@ struct Share {
 struct Written {
     partition: Arc<Partition>,
     answers: Vec<Answer>,
+    /// Whether a segment was sealed on the way.
+    has_sealed: bool,
 }
 
 struct Answer {

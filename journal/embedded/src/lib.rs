@@ -20,8 +20,12 @@ mod frame;
 mod log;
 mod mark;
 mod meta;
+mod readonly;
 mod recover;
 mod segment;
+mod verify;
 mod writer;
 
 pub use embedded::{EmbeddedConfig, EmbeddedJournal, Metrics, Sync};
+pub use readonly::{ReadOnlyJournal, open_read_only};
+pub use verify::{Damage, Report, verify};

@@ -74,11 +74,6 @@ impl Log {
         self.segments.read().front().expect("a partition has a segment").previous_end
     }
 
-    /// The segments there are.
-    pub(crate) fn segments(&self) -> VecDeque<Segment> {
-        self.segments.read().clone()
-    }
-
     /// Takes note that the last segment was sealed and `next` follows.
     pub(crate) fn rotate(&self, sealed: Sealed, next: Segment, file: Arc<File>) {
         let mut segments = self.segments.write();

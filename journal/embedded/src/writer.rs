@@ -195,9 +195,10 @@ impl Writer {
         Checkpoint { index: self.index, tail: self.tail, end: self.end, ordinal: self.ordinal }
     }
 
-    /// Syncs everything, for good.
+    /// Cuts off the zeros ahead and syncs everything, for good.
     pub(crate) fn close(&mut self) -> io::Result<()> {
-        self.file.sync_data()?;
+        self.file.set_len(self.tail % self.log.place.segment_bytes)?;
+        self.file.sync_all()?;
         self.synced = self.end;
         self.write_mark();
         self.mark.sync().map_err(io::Error::other)
