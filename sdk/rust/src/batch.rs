@@ -120,25 +120,36 @@ impl Batch {
     }
 
     /// Appends a row to the last run, or to a new one when it does not fit there.
+    #[inline]
     pub(crate) fn push(&mut self, row: Row) {
-        if self.values.is_empty() {
-            self.t0 = row.time.0;
-        }
         let dt = row.time.0.wrapping_sub(self.t0);
-        match self.runs.last_mut() {
-            Some(run)
-                if run.group == row.group && run.port == row.port && self.dt.last().is_none_or(|last| *last <= dt) =>
-            {
-                run.rows += 1
+        match (self.runs.last_mut(), self.dt.last()) {
+            (Some(run), Some(last)) if run.group == row.group && run.port == row.port && *last <= dt => {
+                run.rows += 1;
+                self.dt.push(dt);
             }
-            _ => self.runs.push(Run { group: row.group, port: row.port, rows: 1 }),
+            _ => self.begin_run(&row),
         }
         if row.quality != Quality::GOOD || !self.qualities.is_empty() {
-            self.qualities.resize(self.values.len(), Quality::GOOD.0);
-            self.qualities.push(row.quality.0);
+            self.push_quality(row.quality);
         }
-        self.dt.push(dt);
         self.values.push(row.value);
+    }
+
+    #[cold]
+    fn begin_run(&mut self, row: &Row) {
+        if self.runs.is_empty() {
+            self.t0 = row.time.0;
+        }
+        self.runs.push(Run { group: row.group, port: row.port, rows: 1 });
+        self.dt.push(row.time.0.wrapping_sub(self.t0));
+    }
+
+    /// Before the value is pushed. The first quality that is worth a word brings those of all rows before it.
+    #[cold]
+    fn push_quality(&mut self, quality: Quality) {
+        self.qualities.resize(self.values.len(), Quality::GOOD.0);
+        self.qualities.push(quality.0);
     }
 
     /// Forgets the rows. Keeps the buffers, unless one call made them unusually large: they would be part of every checkpoint.

@@ -18,6 +18,7 @@ impl Output {
     ///
     /// # Panics
     /// There is no output port of that number.
+    #[inline]
     pub fn push(&mut self, group: u32, port: u32, time: Time, value: f64, quality: Quality) {
         assert!(port < self.ports, "output port {port} does not exist: ABOUT.outputs names {}", self.ports);
         self.batch.push(Row { group, port, time, value, quality });
