@@ -278,7 +278,9 @@ fn check(config: &StationConfig) -> Result<(), ConfigError> {
 fn warmed_up(config: &StationConfig) -> Plant {
     let origin_s = (Noise::new(config.seed, 4).bits() % (29 * 86_400)) as f64;
     let mut plant = Plant::new(config.seed, config.units, origin_s);
-    while plant.t_s < origin_s + WARM_UP_S || plant.mode != Mode::Holding || plant.head_m() < plant::START_HEAD_M - 0.1
+    while plant.t_s < origin_s + WARM_UP_S
+        || plant.mode != Mode::Holding
+        || plant.head_m() < plant::START_HEAD_M - 0.015
     {
         plant.step(PLANT_STEP_MAX_S, BearingFault::default());
     }

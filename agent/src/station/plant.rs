@@ -19,7 +19,7 @@ pub(crate) const START_HEAD_M: f64 = 3.5;
 /// …and ends at this one.
 pub(crate) const STOP_HEAD_M: f64 = 1.6;
 /// Units take their turns at this distance, so that the grid sees a ramp.
-const STAGGER_S: f64 = 12.0;
+const STAGGER_S: f64 = 6.0;
 /// Gates move by this share of their travel per second.
 const GATE_RATE_PER_S: f64 = 0.005;
 /// The river Rance brings little.
