@@ -42,7 +42,7 @@
 //! - A plugin is deterministic: nothing in here offers a clock, randomness, or a map with a random order. Use [`Groups`] or a
 //!   `BTreeMap`, never the order of a `HashMap`.
 //! - Memory does not grow with the number of calls: inputs are freed after the call, outputs reuse their buffers.
-//! - `unsafe` is confined to [`abi::memory`].
+//! - `unsafe` is confined to [`abi`]: its `memory`, and the exported functions that its macros write into a plugin.
 
 pub mod abi;
 mod batch;
