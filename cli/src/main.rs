@@ -1,2 +1,10 @@
-//! The `tidemill` command.
-fn main() {}
+//! The `tidemill` command: see [`tidemill_cli`].
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    tidemill_cli::main()
+}

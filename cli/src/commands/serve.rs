@@ -1,0 +1,79 @@
+//! `tidemill serve`: a node.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::exit::{Exit, ended};
+use crate::time::{parse_bytes, parse_duration};
+
+/// Options of `tidemill serve`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = "\
+Examples:
+  tidemill serve
+  tidemill serve --data /var/lib/tidemill --replicas 3 --retention-age 30d
+
+SIGINT (Ctrl-C) or SIGTERM drains what is under way and exits with 0; a second one aborts. What was acknowledged survives
+either, and kill -9 too. Set TIDEMILL_LOG=debug to hear more.")]
+pub struct ServeArgs {
+    /// Data directory; made if it is not there
+    #[arg(long, default_value = "tidemill-data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:7300", value_name = "ADDRESS:PORT")]
+    pub http: SocketAddr,
+    /// Number of replicas, each a database of its own
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=16))]
+    pub replicas: u64,
+    /// Number of partitions of the journal; only a new journal takes it
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub partitions: u32,
+    /// When a write is acknowledged: after it reached the disk, or at once
+    #[arg(long, default_value = "always")]
+    pub fsync: Fsync,
+    /// Forget journal records older than this, such as 30d [default: never]
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    pub retention_age: Option<Duration>,
+    /// Forget the oldest journal records beyond this size per partition, such as 100GiB [default: never]
+    #[arg(long, value_parser = parse_bytes, value_name = "SIZE")]
+    pub retention_bytes: Option<u64>,
+    /// Listen on an address that others can reach, although this version has no passwords and no encryption
+    #[arg(long)]
+    pub insecure: bool,
+}
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Fsync {
+    /// After it has been written to the disk: it survives a power cut.
+    Always,
+    /// When the operating system has it: it survives kill -9, not a power cut.
+    Never,
+}
+
+/// Refuses an address that other machines can reach, unless that was asked for.
+///
+/// # Errors
+/// Why, and what to do instead.
+pub fn check_address(http: SocketAddr, insecure: bool) -> anyhow::Result<()> {
+    if http.ip().is_loopback() || insecure {
+        return Ok(());
+    }
+    let reason =
+        "anybody who reaches it could read, write and delete, because this version has no passwords and no encryption";
+    let remedy =
+        "listen on 127.0.0.1 behind a proxy that checks who comes, or add --insecure if the network is trusted";
+    Err(ended(Exit::Refused, format!("{http} is not a loopback address: {reason};\n  {remedy}")))
+}
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// When the node cannot start.
+pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    check_address(args.http, args.insecure)?;
+    anyhow::bail!("this build has no node yet")
+}

@@ -1,0 +1,72 @@
+//! Stopping in good order: SIGINT or SIGTERM asks, a second one insists.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::clock::start_thread;
+use crate::output::say;
+
+/// Exit code of a process that was told twice to stop: 128 + SIGINT, as shells report it.
+const ABORTED: i32 = 130;
+
+/// Whether it is time to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Not yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Set by the first signal to this process.
+    ///
+    /// # Errors
+    /// When signals cannot be listened to.
+    pub fn on_signal() -> std::io::Result<Self> {
+        let stop = Self::new();
+        let told = stop.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        start_thread(move || {
+            runtime.block_on(async {
+                wait_for_signal().await;
+                told.set();
+                wait_for_signal().await;
+                std::process::exit(ABORTED);
+            });
+        });
+        Ok(stop)
+    }
+
+    /// It is.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it is.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Resolves at the next SIGINT or SIGTERM.
+pub async fn wait_for_signal() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        say("signals cannot be listened to: only kill -9 will stop this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Ends the process at the next signal, for somebody who does not want to wait for the end of a shutdown.
+pub async fn abort_at_next_signal() {
+    wait_for_signal().await;
+    say("aborted");
+    std::process::exit(ABORTED);
+}
