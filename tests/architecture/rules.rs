@@ -9,8 +9,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tidemill-journal-embedded", &["tidemill-journal", "tidemill-model"]),
     ("tidemill-store-block", &["tidemill-model"]),
     ("tidemill-store", &["tidemill-journal", "tidemill-model", "tidemill-store-block"]),
-    ("tidemill-store-sql", &["tidemill-model", "tidemill-store"]),
-    ("tidemill-runtime", &["tidemill-journal", "tidemill-model"]),
+    ("tidemill-store-sql", &["tidemill-features", "tidemill-model", "tidemill-store"]),
+    ("tidemill-runtime", &["tidemill-features", "tidemill-journal", "tidemill-model"]),
     ("tidemill-agent", &["tidemill-journal", "tidemill-model"]),
     (
         "tidemill-server",
