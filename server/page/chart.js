@@ -2,7 +2,7 @@
 
 import { clock, value } from './format.js';
 
-const PAD = { left: 46, right: 10, top: 10, bottom: 20 };
+const PAD = { left: 14, right: 10, top: 10, bottom: 20 };
 const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
 const BAD = 2;
 
@@ -66,15 +66,18 @@ export function draw(canvas, list, now, rangeMs) {
   g.font = '11px ui-sans-serif, system-ui, sans-serif';
   const from = now - rangeMs;
   const range = bounds(list, from);
-  const area = { x: PAD.left, y: PAD.top, w: width - PAD.left - PAD.right, h: height - PAD.top - PAD.bottom };
   if (!range) {
     g.fillStyle = paint.text;
-    g.fillText('no samples in this range', area.x + 8, area.y + area.h / 2);
+    g.fillText('no samples in this range', PAD.left, height / 2);
     return 'no samples in this range';
   }
+  const rows = ticks(range.low, range.high, 4);
+  const labels = rows.made.map((at) => at.toLocaleString('en', { minimumFractionDigits: rows.decimals, maximumFractionDigits: rows.decimals }));
+  const left = PAD.left + Math.max(24, ...labels.map((text) => g.measureText(text).width));
+  const area = { x: left, y: PAD.top, w: width - left - PAD.right, h: height - PAD.top - PAD.bottom };
   const x = (time) => area.x + ((time - from) / rangeMs) * area.w;
   const y = (v) => area.y + area.h - ((v - range.low) / (range.high - range.low)) * area.h;
-  axes(g, area, paint, { range, from, rangeMs, x, y });
+  axes(g, area, paint, { rows, labels, from, rangeMs, x, y });
   g.save();
   g.beginPath();
   g.rect(area.x, area.y, area.w, area.h + 1);
@@ -85,20 +88,19 @@ export function draw(canvas, list, now, rangeMs) {
   return `${value(last)} now, between ${value(range.low)} and ${value(range.high)}, ${gaps[0]} gaps`;
 }
 
-function axes(g, area, paint, { range, from, rangeMs, x, y }) {
+function axes(g, area, paint, { rows, labels, from, rangeMs, x, y }) {
   g.lineWidth = 1;
   g.strokeStyle = paint.grid;
   g.fillStyle = paint.text;
-  const rows = ticks(range.low, range.high, 4);
   g.textAlign = 'right';
-  for (const at of rows.made) {
+  rows.made.forEach((at, i) => {
     const line = Math.round(y(at)) + 0.5;
     g.beginPath();
     g.moveTo(area.x, line);
     g.lineTo(area.x + area.w, line);
     g.stroke();
-    g.fillText(at.toFixed(rows.decimals), area.x - 6, line + 3.5);
-  }
+    g.fillText(labels[i], area.x - 6, line + 3.5);
+  });
   const step = rangeMs / 5;
   g.textAlign = 'center';
   for (let time = Math.ceil(from / step) * step; time <= from + rangeMs; time += step) {

@@ -6,6 +6,8 @@ import { parseKey, severity } from './format.js';
 
 /** Most samples kept per series; a quarter is dropped when full, so that an hour at 1 Hz stays. */
 const KEPT_MAX = 4864;
+/** A sample this much older than the newest one received is late: it comes from a backlog. */
+const LATE_AFTER_MS = 10_000;
 const SEVERITIES = ['good', 'uncertain', 'bad'];
 
 /** Recent samples of one series, sorted by time, each time once. */
@@ -112,7 +114,9 @@ export class Samples {
         const time = milliseconds + (nanoseconds + Number(column.dt?.[i] ?? 0)) / 1e6;
         const kind = series.put(time, value, column.quality?.[i] ?? 0);
         // What a query has filled in may still arrive live, and only then is it received.
-        this.record(kind === 'duplicate' && time < series.filledBefore ? 'late' : kind, isSnapshot);
+        const isKnown = kind === 'duplicate' && time < series.filledBefore;
+        const isLate = isKnown || (kind === 'new' && time < this.newestTime - LATE_AFTER_MS);
+        this.record(isLate ? 'late' : kind, isSnapshot);
         if (time > this.newestTime) this.newestTime = time;
       });
     }
