@@ -10,7 +10,7 @@ use crate::process::cpu_of;
 use crate::report::Figure;
 
 /// A node with `replicas` replicas in a directory of its own.
-pub fn node(directory: &tempfile::TempDir, replicas: usize) -> Result<Node> {
+pub(crate) fn node(directory: &tempfile::TempDir, replicas: usize) -> Result<Node> {
     Node::start(directory.path(), NodeOptions { replicas, ..NodeOptions::default() })
 }
 
@@ -37,7 +37,7 @@ fn per(cpu: Duration, lines: usize) -> f64 {
 ///
 /// # Errors
 /// When the node fails.
-pub fn single_field_lines() -> Result<Vec<Figure>> {
+pub(crate) fn single_field_lines() -> Result<Vec<Figure>> {
     const TICKS: usize = 3_000;
     let load = |node: &Node| {
         let client = node.client();
@@ -54,7 +54,7 @@ pub fn single_field_lines() -> Result<Vec<Figure>> {
 ///
 /// # Errors
 /// When the node fails.
-pub fn tsbs_rows() -> Result<Vec<Figure>> {
+pub(crate) fn tsbs_rows() -> Result<Vec<Figure>> {
     const TICKS: usize = 4_000;
     let load = |node: &Node| {
         let (client, mut random, mut body) = (node.client(), Random::new(2), String::new());

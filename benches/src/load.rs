@@ -6,21 +6,21 @@ use anyhow::Result;
 use tidemill_tests::Client;
 
 /// Where source times begin: 2026-01-01.
-pub const START_NS: i64 = 1_767_225_600_000_000_000;
+pub(crate) const START_NS: i64 = 1_767_225_600_000_000_000;
 /// Lines per request.
-pub const BODY_LINES: usize = 5_000;
+pub(crate) const BODY_LINES: usize = 5_000;
 
 /// xorshift64*: fast, and the same on every machine.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// A stream of numbers that depends on the seed alone.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
     /// The next number, in `0..bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -29,19 +29,19 @@ impl Random {
 }
 
 /// A fleet of sensors, each walking in steps of hundredths.
-pub struct Walk {
+pub(crate) struct Walk {
     random: Random,
     hundredths: Vec<i64>,
 }
 
 impl Walk {
     /// `series` sensors.
-    pub fn new(series: usize) -> Self {
+    pub(crate) fn new(series: usize) -> Self {
         Self { random: Random::new(1), hundredths: vec![2_000; series] }
     }
 
     /// Appends one sample of sensor `i` at `time_ns`, plus up to 4 ms of jitter.
-    pub fn push(&mut self, out: &mut String, i: usize, time_ns: i64) {
+    pub(crate) fn push(&mut self, out: &mut String, i: usize, time_ns: i64) {
         let step = (0..4).map(|_| self.random.below(29) as i64 - 14).sum::<i64>();
         self.hundredths[i] = (self.hundredths[i] + step).clamp(0, 9_999);
         let (whole, rest) = (self.hundredths[i] / 100, self.hundredths[i] % 100);
@@ -55,7 +55,7 @@ impl Walk {
     }
 
     /// Calls `send` with bodies in which all sensors report once per `step_ns`.
-    pub fn ticks(
+    pub(crate) fn ticks(
         &mut self,
         ticks: usize,
         step_ns: i64,
@@ -78,7 +78,7 @@ impl Walk {
     }
 
     /// Calls `send` with bodies in which every sensor reports `rows` times in a row.
-    pub fn batches(
+    pub(crate) fn batches(
         &mut self,
         batches: usize,
         rows: usize,
@@ -102,7 +102,7 @@ impl Walk {
 }
 
 /// Appends a row in the shape of the Time Series Benchmark Suite's cpu-only use case: ten labels, ten integer fields.
-pub fn push_tsbs(out: &mut String, random: &mut Random, host: usize, time_ns: i64) {
+pub(crate) fn push_tsbs(out: &mut String, random: &mut Random, host: usize, time_ns: i64) {
     write!(
         out,
         "cpu,arch=x86,datacenter=eu-central-1a,hostname=host_{host},os=Ubuntu15.10,rack=6,region=eu-central-1,service=19,\
@@ -132,6 +132,6 @@ pub fn push_tsbs(out: &mut String, random: &mut Random, host: usize, time_ns: i6
 ///
 /// # Errors
 /// When the node does not take it.
-pub fn send(client: &Client, body: &str) -> Result<()> {
+pub(crate) fn send(client: &Client, body: &str) -> Result<()> {
     client.write(body)?.ok().map(drop)
 }

@@ -11,7 +11,7 @@ const TICKS_PER_SECOND: u64 = 100;
 ///
 /// # Errors
 /// When the process is gone.
-pub fn cpu_time(pid: u32) -> Result<Duration> {
+pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The second field is the name in parentheses, which may hold spaces; utime and stime are the 14th and 15th.
     let (_, rest) = stat.rsplit_once(')').context("/proc/PID/stat has a name in parentheses")?;
@@ -24,7 +24,7 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
 ///
 /// # Errors
 /// The work's own.
-pub fn cpu_of(pid: u32, work: impl FnOnce() -> Result<()>) -> Result<Duration> {
+pub(crate) fn cpu_of(pid: u32, work: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let before = cpu_time(pid)?;
     work()?;
     Ok(cpu_time(pid)? - before)

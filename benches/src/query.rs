@@ -14,7 +14,7 @@ const WRITES: i64 = 500;
 ///
 /// # Errors
 /// When the node fails.
-pub fn ack_to_readable() -> Result<Vec<Figure>> {
+pub(crate) fn ack_to_readable() -> Result<Vec<Figure>> {
     let directory = tempfile::tempdir()?;
     let node = tidemill_tests::Node::start(directory.path(), NodeOptions { replicas: 1, ..NodeOptions::default() })?;
     let client = node.client();

@@ -18,7 +18,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 ///
 /// # Errors
 /// When the node fails.
-pub fn bytes_per_sample() -> Result<Vec<Figure>> {
+pub(crate) fn bytes_per_sample() -> Result<Vec<Figure>> {
     const TICKS: usize = 600;
     let directory = tempfile::tempdir()?;
     let mut node = node(&directory, 1)?;
@@ -45,7 +45,7 @@ fn size_of(directory: &Path) -> Result<u64> {
 ///
 /// # Errors
 /// When the node fails.
-pub fn rebuild() -> Result<Vec<Figure>> {
+pub(crate) fn rebuild() -> Result<Vec<Figure>> {
     const TICKS: usize = 8_000;
     let directory = tempfile::tempdir()?;
     let node = node(&directory, 1)?;
@@ -67,7 +67,7 @@ pub fn rebuild() -> Result<Vec<Figure>> {
 ///
 /// # Errors
 /// When the node fails.
-pub fn rollup() -> Result<Vec<Figure>> {
+pub(crate) fn rollup() -> Result<Vec<Figure>> {
     const TICKS: usize = 6_000;
     const STEP_NS: i64 = SECOND_NS / 10;
     let ticks = rollup_rate(TICKS * 1_000, |node| {

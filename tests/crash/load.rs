@@ -14,14 +14,14 @@ const START_NS: i64 = 1_767_225_600 * SECOND_NS;
 const STEP_NS: i64 = 50_000_000;
 
 /// xorshift64*: small and good enough to choose moments and values.
-pub struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -31,36 +31,36 @@ impl Random {
 
 /// Every acknowledged write: series key → (time, value bits) in the order of writing.
 #[derive(Default)]
-pub struct History {
+pub(super) struct History {
     writes: BTreeMap<String, Vec<(i64, u64)>>,
 }
 
 impl History {
-    pub fn merge(&mut self, other: History) {
+    pub(super) fn merge(&mut self, other: History) {
         self.writes.extend(other.writes);
     }
 
-    pub fn writes(&self) -> impl Iterator<Item = (&String, &Vec<(i64, u64)>)> {
+    pub(super) fn writes(&self) -> impl Iterator<Item = (&String, &Vec<(i64, u64)>)> {
         self.writes.iter()
     }
 
-    pub fn samples(&self) -> usize {
+    pub(super) fn samples(&self) -> usize {
         self.writes.values().map(Vec::len).sum()
     }
 
-    pub fn series(&self) -> usize {
+    pub(super) fn series(&self) -> usize {
         self.writes.len()
     }
 
     /// What a replica must hold: the last write of every time.
-    pub fn latest(&self) -> BTreeMap<(String, i64), u64> {
+    pub(super) fn latest(&self) -> BTreeMap<(String, i64), u64> {
         let all = self.writes.iter().flat_map(|(key, writes)| writes.iter().map(move |(t, v)| ((key.clone(), *t), *v)));
         all.collect()
     }
 }
 
 /// One client that writes under its own producer name.
-pub struct Writer {
+pub(super) struct Writer {
     number: u64,
     random: Random,
     step: i64,
@@ -68,12 +68,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(number: u64, seed: u64) -> Self {
+    pub(super) fn new(number: u64, seed: u64) -> Self {
         Self { number, random: Random::new(seed ^ (number + 1) << 20), step: 0, history: History::default() }
     }
 
     /// Writes until `stop` is set; returns what was acknowledged.
-    pub fn run(mut self, client: &Client, stop: &AtomicBool) -> Result<History> {
+    pub(super) fn run(mut self, client: &Client, stop: &AtomicBool) -> Result<History> {
         let producer = format!("writer-{}", self.number);
         for sequence in 1.. {
             let lines = self.next_request(sequence);
