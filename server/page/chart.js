@@ -18,7 +18,7 @@ function ticks(low, high, most) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = power * ([1, 2, 5].find((n) => n * power >= raw) ?? 10);
   const made = [];
-  for (let at = Math.ceil(low / step) * step; at <= high + step * 1e-9; at += step) made.push(at);
+  for (let n = Math.ceil(low / step); n * step <= high; n += 1) made.push(n * step + 0);
   return { made, decimals: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
 }
 

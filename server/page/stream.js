@@ -44,6 +44,7 @@ export class Stream {
     this.position = null;
     this.attempt = 0;
     this.reconnects = 0;
+    this.isLive = false;
     this.isStopped = false;
     this.run();
   }
@@ -55,11 +56,11 @@ export class Stream {
 
   async run() {
     while (!this.isStopped) {
-      this.say('connecting');
+      if (this.attempt === 0) this.say('connecting');
       const reason = await this.connect().catch((error) => error.message || String(error));
       if (this.isStopped) return;
       this.attempt += 1;
-      this.reconnects += 1;
+      this.isLive = false;
       this.say('reconnecting', reason);
       const most = Math.min(WAIT_MOST_MS, WAIT_FIRST_MS * 2 ** (this.attempt - 1));
       await new Promise((resolve) => { setTimeout(resolve, most * (0.5 + Math.random() / 2)); });
@@ -103,6 +104,13 @@ export class Stream {
     return message;
   }
 
+  live() {
+    this.isLive = true;
+    if (this.wasLive) this.reconnects += 1;
+    this.wasLive = true;
+    this.say('live');
+  }
+
   async read(reader, alive) {
     const decoder = new TextDecoder();
     let reason = 'the node closed the stream';
@@ -117,10 +125,7 @@ export class Stream {
       if (done) return reason;
       alive();
       parse(decoder.decode(value, { stream: true }));
-      if (this.announced !== this.reconnects) {
-        this.announced = this.reconnects;
-        this.say('live');
-      }
+      if (!this.isLive) this.live();
     }
   }
 }
