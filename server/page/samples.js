@@ -111,7 +111,8 @@ export class Samples {
       const milliseconds = Number(t0 / 1_000_000n);
       const nanoseconds = Number(t0 % 1_000_000n);
       column.values.forEach((value, i) => {
-        const time = milliseconds + (nanoseconds + Number(column.dt?.[i] ?? 0)) / 1e6;
+        const rest = nanoseconds + Number(column.dt?.[i] ?? 0);
+        const time = milliseconds + Math.floor(rest / 1e6) + (rest % 1e6) / 1e6;
         const kind = series.put(time, value, column.quality?.[i] ?? 0);
         // What a query has filled in may still arrive live, and only then is it received.
         const isKnown = kind === 'duplicate' && time < series.filledBefore;
