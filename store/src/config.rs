@@ -19,11 +19,6 @@ pub struct ReplicaConfig {
 impl ReplicaConfig {
     /// The usual limits: two million rows, one minute.
     pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>) -> Self {
-        Self {
-            name: name.into(),
-            dir: dir.into(),
-            memtable_rows_max: 2_000_000,
-            flush_after: Duration::from_secs(60),
-        }
+        Self { name: name.into(), dir: dir.into(), memtable_rows_max: 2_000_000, flush_after: Duration::from_secs(60) }
     }
 }

@@ -1,8 +1,10 @@
 //! What can go wrong in a replica's own files.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use tidemill_model::JournalIdentity;
+use tidemill_store_block::BlockError;
 
 /// An error of a replica's files. The replica is derived from the journal: rebuilding it always helps.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -74,6 +76,34 @@ pub enum StoreError {
         /// What to do.
         remedy: String,
     },
+    /// The replica was closed while it still had something to write.
+    #[error("replica in {dir} is closed", dir = dir.display())]
+    Closed {
+        /// The directory.
+        dir: PathBuf,
+    },
+}
+
+impl StoreError {
+    /// An error of one of the blocks of replica `name`.
+    pub(crate) fn of_block(error: BlockError, name: &str) -> Self {
+        match error {
+            BlockError::Corrupt { file, at, reason } => Self::Corrupt { file, at, reason, remedy: remedy(name) },
+            BlockError::Version { file, found, known } => {
+                Self::Version { file, found: u32::from(found), known: u32::from(known) }
+            }
+            BlockError::Io { file, action, reason, kind } => Self::Io { file, action, reason, is_full: is_full(kind) },
+        }
+    }
+
+    /// A refusal of the operating system.
+    pub(crate) fn io(file: &Path, action: &'static str, error: &io::Error) -> Self {
+        Self::Io { file: file.to_owned(), action, reason: error.to_string(), is_full: is_full(error.kind()) }
+    }
+}
+
+fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What a person does about a damaged replica.

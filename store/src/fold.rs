@@ -4,19 +4,22 @@
 //! applied becomes visible with the next commit, in one step, together with its position.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::executor::block_on;
-use tidemill_journal::{ApplyError, Catalog, Cursor, Fold};
+use parking_lot::RwLock;
+use tidemill_journal::{ApplyError, Catalog, Cursor, Env, Fold};
 use tidemill_model::payload::samples::{ColumnView, Run};
 use tidemill_model::payload::{DeleteRange, Heartbeat, SamplesView};
 use tidemill_model::{Offset, Record, RecordKind, Series, SeriesId, TimeRange, ValueType};
+use tidemill_store_block::IdMap;
 
+use crate::StoreError;
 use crate::digest::{hash_column, sample_hash, text_bits};
+use crate::flush::{Checkpoint, FlushQueue};
 use crate::memtable::{Deletion, Found, Memtable, Row, Rows, SeriesRows};
-use crate::registry::IdMap;
 use crate::replica::Replica;
 use crate::view::{View, overlay, row_hash};
-use crate::StoreError;
 
 /// Applies records to a [`Replica`]; a follower drives it.
 pub struct ReplicaFold {
@@ -33,6 +36,23 @@ pub struct ReplicaFold {
     samples: u64,
     /// Slots of the runs of the record at hand; kept for its buffer.
     run_slots: Vec<u32>,
+    env: Arc<dyn Env>,
+    queue: FlushQueue,
+    /// When the last freeze was.
+    frozen_at: Duration,
+    /// Where the cursors were then.
+    frozen_offsets: Vec<Offset>,
+}
+
+/// Memtables that may wait for their flush. One is being written; a second keeps the fold going meanwhile.
+const FROZEN_MAX: usize = 2;
+
+/// What the follower does about an error of the replica's own files.
+fn outcome(error: StoreError) -> ApplyError {
+    match error {
+        StoreError::Io { .. } => ApplyError::Retry(error.to_string()),
+        _ => ApplyError::Halt(error.to_string()),
+    }
 }
 
 /// A failure to read what is below the active memtable. It comes in the middle of a record, so the fold cannot go on.
@@ -41,7 +61,7 @@ fn halt(error: StoreError) -> ApplyError {
 }
 
 impl ReplicaFold {
-    pub(crate) fn new(replica: Arc<Replica>, catalog: Arc<Catalog>) -> Self {
+    pub(crate) fn new(replica: Arc<Replica>, catalog: Arc<Catalog>, env: Arc<dyn Env>) -> Self {
         let view = replica.view();
         let registry = replica.registry.read();
         let series: Vec<_> = (0..registry.len() as u32).map(|slot| registry.series(slot).clone()).collect();
@@ -50,6 +70,10 @@ impl ReplicaFold {
             slots: series.iter().zip(0..).map(|(series, slot)| (series.id, slot)).collect(),
             types: series.iter().map(|series| series.value_type).collect(),
             series,
+            queue: FlushQueue::start(replica.clone(), &*env),
+            frozen_at: env.monotonic(),
+            frozen_offsets: view.position.offsets.clone(),
+            env,
             replica,
             catalog,
             active: view.active,
@@ -124,7 +148,9 @@ impl ReplicaFold {
     fn meet(&mut self, id: SeriesId) -> Result<u32, ApplyError> {
         let series = match self.catalog.series(id) {
             Some(series) => Some(series),
-            None => block_on(self.catalog.series_or_refresh(id)).map_err(|error| ApplyError::Retry(error.to_string()))?,
+            None => {
+                block_on(self.catalog.series_or_refresh(id)).map_err(|error| ApplyError::Retry(error.to_string()))?
+            }
         };
         let series = series.ok_or_else(|| ApplyError::Refused(format!("series {id} is not in the catalog")))?;
         let slot = self.series.len() as u32;
@@ -176,13 +202,7 @@ impl ReplicaFold {
 
     /// Appends a row that may replace a sample; takes that one out of the digest.
     #[cold]
-    fn apply_late(
-        &mut self,
-        rows: &mut Rows,
-        below: &mut Option<View>,
-        row: Row,
-        slot: u32,
-    ) -> Result<(), ApplyError> {
+    fn apply_late(&mut self, rows: &mut Rows, below: &mut Option<View>, row: Row, slot: u32) -> Result<(), ApplyError> {
         let series = &self.series[slot as usize];
         let replaced = match rows.series[slot as usize].find(row.time) {
             Found::Live(replaced) => Some(row_hash(rows, series, replaced)),
@@ -229,6 +249,62 @@ impl ReplicaFold {
         let offsets = cursors.iter().map(|cursor| cursor.next).collect();
         self.replica.publish(offsets, self.digest, self.samples, self.series.len() as u32, cut);
     }
+
+    /// Publishes, and hands the memtable over to be flushed when it is full or old.
+    fn settle(&mut self, cursors: &[Cursor], stopping: bool) -> Result<(), ApplyError> {
+        self.replica.storage.check_present().map_err(outcome)?;
+        self.publish(cursors);
+        self.queue.poll().map_err(outcome)?;
+        if self.is_due(cursors, stopping) {
+            self.queue.wait_for(FROZEN_MAX - 1).map_err(outcome)?;
+            self.freeze(cursors).map_err(outcome)?;
+        }
+        if stopping {
+            self.queue.wait_for(0).map_err(outcome)?;
+        }
+        Ok(())
+    }
+
+    fn is_due(&self, cursors: &[Cursor], stopping: bool) -> bool {
+        let rows = self.active.rows.read();
+        if rows.weight() >= self.replica.config.memtable_rows_max {
+            return true;
+        }
+        let is_old = self.env.monotonic().saturating_sub(self.frozen_at) >= self.replica.config.flush_after;
+        let has_moved = || cursors.iter().map(|cursor| cursor.next).ne(self.frozen_offsets.iter().copied());
+        (stopping || (is_old && self.queue.is_empty())) && (!rows.is_empty() || has_moved())
+    }
+
+    /// Starts a new memtable and queues the old one. Everything applied has been published.
+    fn freeze(&mut self, cursors: &[Cursor]) -> Result<(), StoreError> {
+        let full = self.active.clone();
+        let rows = full.rows.read();
+        let memtable = (!rows.is_empty()).then(|| full.clone());
+        if memtable.is_some() {
+            let view = self.replica.view();
+            let next = rows.successor(&self.types, |slot| view.last(slot, &self.series[slot as usize]))?;
+            self.active = Arc::new(Memtable { rows: RwLock::new(next) });
+            self.replica.replace_active(self.active.clone());
+        }
+        drop(rows);
+        self.queue.push(Checkpoint {
+            memtable,
+            cursors: cursors.to_vec(),
+            digest: self.digest,
+            samples: self.samples,
+            series_count: self.series.len() as u32,
+        });
+        self.frozen_at = self.env.monotonic();
+        self.frozen_offsets = cursors.iter().map(|cursor| cursor.next).collect();
+        Ok(())
+    }
+}
+
+impl Drop for ReplicaFold {
+    /// From here on the directory is left alone.
+    fn drop(&mut self) {
+        self.replica.storage.close();
+    }
 }
 
 impl Fold for ReplicaFold {
@@ -249,12 +325,10 @@ impl Fold for ReplicaFold {
     }
 
     fn commit(&mut self, cursors: &[Cursor]) -> Result<(), ApplyError> {
-        self.publish(cursors);
-        Ok(())
+        self.settle(cursors, false)
     }
 
-    fn idle(&mut self, cursors: &[Cursor], _stopping: bool) -> Result<(), ApplyError> {
-        self.publish(cursors);
-        Ok(())
+    fn idle(&mut self, cursors: &[Cursor], stopping: bool) -> Result<(), ApplyError> {
+        self.settle(cursors, stopping)
     }
 }

@@ -9,11 +9,16 @@
 //! A replica has no log of its own: what is not yet in blocks is read from the journal again, from the cursors that the
 //! manifest holds. Knows nothing of journal backends, plugins or the network.
 
+mod blocks;
+mod compact;
 mod config;
 mod digest;
 mod error;
+mod flush;
 mod fold;
+mod manifest;
 mod memtable;
+mod open;
 mod registry;
 mod replica;
 mod snapshot;

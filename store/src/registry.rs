@@ -4,35 +4,13 @@
 //! never leave it. The index holds one roaring bitmap of slots per measurement and per label value.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use tidemill_model::{Selector, Series, SeriesId};
+use tidemill_store_block::IdMap;
 
 use crate::LabelFilter;
-
-/// A map whose keys are hashes already.
-pub(crate) type IdMap<T> = HashMap<SeriesId, T, BuildHasherDefault<IdHasher>>;
-
-/// Passes a 64-bit id through.
-#[derive(Default)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // Ids hash as one u64; anything else would be a mistake, but a harmless one.
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        self.0 = id;
-    }
-}
 
 /// A series and the text form of its key, by which series are sorted.
 struct Entry {
@@ -79,9 +57,9 @@ impl Registry {
         &self.entries[slot as usize].series
     }
 
-    /// The ids, `[slot]`.
-    pub(crate) fn ids(&self) -> Vec<SeriesId> {
-        self.entries.iter().map(|entry| entry.series.id).collect()
+    /// The ids of the first `count` slots, `[slot]`.
+    pub(crate) fn ids(&self, count: u32) -> Vec<SeriesId> {
+        self.entries[..count as usize].iter().map(|entry| entry.series.id).collect()
     }
 
     /// Whether slots were added since [`Registry::sort`].

@@ -1,14 +1,20 @@
 //! The replica as its readers see it.
 
+use std::fs;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tidemill_journal::{Catalog, Cursor, Env};
 use tidemill_model::{JournalIdentity, Offset, Position, TimeRange};
 
+use crate::blocks::BlockSet;
 use crate::digest::hash_column;
+use crate::manifest::Manifest;
 use crate::memtable::Memtable;
+use crate::open;
 use crate::registry::Registry;
+use crate::storage::Storage;
 use crate::view::View;
 use crate::{Digest, ReplicaConfig, ReplicaFold, Snapshot, StoreError};
 
@@ -33,7 +39,8 @@ pub struct ReplicaStats {
 
 /// A time-series database that is derived from the journal.
 pub struct Replica {
-    config: ReplicaConfig,
+    pub(crate) config: ReplicaConfig,
+    pub(crate) storage: Storage,
     pub(crate) registry: RwLock<Registry>,
     view: RwLock<View>,
     me: Weak<Replica>,
@@ -50,26 +57,42 @@ impl Replica {
         identity: JournalIdentity,
         partitions: u32,
         catalog: Arc<Catalog>,
-        _env: Arc<dyn Env>,
+        env: Arc<dyn Env>,
     ) -> Result<(Arc<Self>, ReplicaFold, Vec<Cursor>), StoreError> {
+        let made = fs::create_dir_all(&config.dir);
+        made.map_err(|error| StoreError::io(&config.dir, "make the directory", &error))?;
+        let found = open::read_manifest(&config, identity, partitions as usize)?;
+        open::tidy(&config, found.as_ref())?;
+        let is_new = found.is_none();
+        let manifest = found.unwrap_or_else(|| Manifest::new(identity, partitions as usize));
+        let blocks = open::open_blocks(&config, &manifest)?;
+        let registry = open::registry(&config, &manifest, &catalog)?;
+        let storage = Storage::new(config.name.clone(), config.dir.clone(), env.random(), manifest.clone());
+        if is_new {
+            storage.found()?;
+        }
+        let blocks = BlockSet::new(&config.name, blocks, &manifest.deletions, storage.cache.clone());
+        let active = open::first_memtable(&registry, &blocks)?;
+        let offsets = manifest.cursors.iter().map(|cursor| cursor.next).collect();
         let view = View {
-            position: Arc::new(Position::start(identity, partitions as usize)),
-            digest: 0,
-            samples: 0,
-            series_count: 0,
+            position: Arc::new(Position { journal: identity, offsets }),
+            digest: manifest.digest,
+            samples: manifest.samples,
+            series_count: registry.len() as u32,
             cut: 0,
-            active: Arc::default(),
+            active: Arc::new(active),
             frozen: Vec::new(),
-            blocks: Arc::default(),
+            blocks: Arc::new(blocks),
         };
         let replica = Arc::new_cyclic(|me| Self {
             config,
-            registry: RwLock::default(),
+            storage,
+            registry: RwLock::new(registry),
             view: RwLock::new(view),
             me: me.clone(),
         });
-        let fold = ReplicaFold::new(replica.clone(), catalog);
-        Ok((replica, fold, vec![Cursor::default(); partitions as usize]))
+        let fold = ReplicaFold::new(replica.clone(), catalog, env);
+        Ok((replica, fold, manifest.cursors))
     }
 
     /// Its name.
@@ -101,8 +124,11 @@ impl Replica {
         ReplicaStats {
             samples: view.samples,
             series: u64::from(view.series_count),
+            blocks: view.blocks.blocks().len() as u64,
+            bytes_on_disk: view.blocks.bytes(),
             memtable_rows: in_memory(&view.active) + view.frozen.iter().map(in_memory).sum::<u64>(),
-            ..ReplicaStats::default()
+            flushes: self.storage.flushes.load(Relaxed),
+            compactions: self.storage.compactions.load(Relaxed),
         }
     }
 
@@ -123,6 +149,18 @@ impl Replica {
 
     pub(crate) fn view(&self) -> View {
         self.view.read().clone()
+    }
+
+    pub(crate) fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write()
+    }
+
+    /// Freezes the active memtable and puts an empty one in its place.
+    pub(crate) fn replace_active(&self, next: Arc<Memtable>) {
+        let mut view = self.view.write();
+        let full = std::mem::replace(&mut view.active, next);
+        view.frozen.push(full);
+        view.cut = 0;
     }
 
     pub(crate) fn publish(&self, offsets: Vec<Offset>, digest: u64, samples: u64, series_count: u32, cut: u32) {

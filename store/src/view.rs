@@ -13,9 +13,9 @@ use tidemill_model::{Position, Sample, SampleColumn, Series, TimeRange};
 use tidemill_store_block::column;
 
 use crate::StoreError;
+use crate::blocks::BlockSet;
 use crate::digest::{hash_of, sample_hash, text_bits};
 use crate::memtable::{Found, Last, Memtable, Row, Rows};
-use crate::storage::BlockSet;
 
 /// All that a reader needs. Cloning copies a handful of pointers.
 #[derive(Clone)]

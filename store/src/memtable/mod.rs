@@ -84,9 +84,52 @@ impl Rows {
         &self.texts[TextRef(bits).bounds()]
     }
 
-    /// Memory the texts take, which counts against the memtable's limit in rows.
-    pub(crate) fn text_bytes(&self) -> usize {
-        self.texts.len()
+    /// Number of rows, where texts count as many rows as would fit into their bytes.
+    pub(crate) fn weight(&self) -> usize {
+        self.len + self.texts.len() / size_of::<Row>()
+    }
+
+    /// Whether nothing was applied.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0 && self.deletions == 0
+    }
+
+    /// An empty memtable that goes on where this one ends; `look_up` finds the last sample of a slot whose own was
+    /// deleted.
+    pub(crate) fn successor<E>(
+        &self,
+        types: &[ValueType],
+        mut look_up: impl FnMut(u32) -> Result<Option<Sample>, E>,
+    ) -> Result<Rows, E> {
+        let mut next = Rows::default();
+        for (slot, series) in (0..).zip(&self.series) {
+            let base = match series.last(u32::MAX) {
+                Last::None => Base::NONE,
+                Last::Row(row) => {
+                    let is_text = types[slot as usize] == ValueType::Text;
+                    let bits = if is_text { next.intern(self.text(row.bits)) } else { row.bits };
+                    Base::new(row.time, bits, row.quality)
+                }
+                Last::LookUp => match look_up(slot)? {
+                    None => Base::NONE,
+                    Some(sample) => next.base_of(sample),
+                },
+            };
+            next.series.push(SeriesRows::new(series.newest, base, series.rows.len()));
+        }
+        Ok(next)
+    }
+
+    /// What a series without rows starts with, given its last sample.
+    pub(crate) fn base_of(&mut self, sample: Sample) -> Base {
+        let bits = match sample.value {
+            Value::Float(value) => value.to_bits(),
+            Value::Int(value) => value as u64,
+            Value::Uint(value) => value,
+            Value::Bool(value) => u64::from(value),
+            Value::Text(text) => self.intern(&text),
+        };
+        Base::new(sample.time, bits, sample.quality.0)
     }
 
     fn value(&self, value_type: ValueType, bits: u64) -> Value {

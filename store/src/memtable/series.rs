@@ -115,9 +115,9 @@ impl SeriesRows {
         self.cold.as_ref().map_or(&[], |cold| &cold.deletions)
     }
 
-    /// Rows in both lanes.
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len() + self.cold.as_ref().map_or(0, |cold| cold.late.len())
+    /// Whether there is no row in either lane.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.cold.as_ref().is_none_or(|cold| cold.late.is_empty())
     }
 
     /// The newest row at `time`, with everything that was applied in sight.
