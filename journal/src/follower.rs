@@ -32,6 +32,10 @@ const READ_AHEAD_BATCHES: usize = 3;
 const READ_BYTES: usize = 2 << 20;
 /// How long a read waits before the follower looks around (for a stop, for its progress).
 const READ_WAIT: Duration = Duration::from_millis(500);
+/// Bytes of a refused payload that are quarantined; with the rest of the entry they must fit into a record.
+const QUARANTINED_BYTES_MAX: usize = 8 << 20;
+/// Characters of the reason that are quarantined.
+const QUARANTINED_REASON_CHARS_MAX: usize = 4096;
 /// Pause after an error that may pass.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -286,7 +290,12 @@ impl<F: Fold> Follower<F> {
                         cursor.newest_source_time = cursor.newest_source_time.max(newest.unwrap_or(i64::MIN));
                         break;
                     }
-                    Err(ApplyError::Refused(reason)) => break self.quarantine(self.partitions[index], record, reason).await?,
+                    Err(ApplyError::Refused(reason)) => {
+                        if self.quarantine(self.partitions[index], record, &reason, stop).await? {
+                            break;
+                        }
+                        return Ok(false);
+                    }
                     Err(ApplyError::Retry(reason)) if !*stop.borrow() => self.pause(reason).await,
                     Err(ApplyError::Retry(_)) => return Ok(false),
                     Err(ApplyError::Halt(reason)) => return Err(reason),
@@ -323,16 +332,24 @@ impl<F: Fold> Follower<F> {
     }
 
     /// Puts a refused record where people can look at it. Its identity makes a repetition harmless.
-    async fn quarantine(&self, partition: u32, record: &Record, reason: String) -> Result<(), String> {
+    ///
+    /// Returns whether it is there; `false` when the follower was stopped before that was possible.
+    async fn quarantine(
+        &self,
+        partition: u32,
+        record: &Record,
+        reason: &str,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<bool, String> {
         tracing::warn!(follower = self.name, partition, offset = %record.offset, reason, "record quarantined");
-        self.progress.quarantined.fetch_add(1, Relaxed);
+        let kept = record.payload.len().min(QUARANTINED_BYTES_MAX);
         let entry = Quarantined {
             follower: self.name.clone(),
             topic: self.topic.clone(),
             partition,
             offset: record.offset.0,
-            reason,
-            payload: record.payload.clone(),
+            reason: reason.chars().take(QUARANTINED_REASON_CHARS_MAX).collect(),
+            payload: record.payload.slice(..kept),
         };
         let entry = NewRecord {
             kind: RecordKind::Quarantined,
@@ -341,8 +358,20 @@ impl<F: Fold> Follower<F> {
             sequence: record.offset.0,
             payload: entry.to_payload(),
         };
-        let appended = self.journal.append(&TopicPartition::new(TOPIC_QUARANTINE, 0), vec![entry]).await;
-        appended.map(drop).map_err(|error| format!("cannot quarantine a record: {error}"))
+        let at = TopicPartition::new(TOPIC_QUARANTINE, 0);
+        loop {
+            match self.journal.append(&at, vec![entry.clone()]).await {
+                Ok(_) => {
+                    self.progress.quarantined.fetch_add(1, Relaxed);
+                    return Ok(true);
+                }
+                Err(error) if error.kind() != crate::ErrorKind::Retry => {
+                    return Err(format!("cannot quarantine a record: {error}"));
+                }
+                Err(_) if *stop.borrow() => return Ok(false),
+                Err(error) => self.pause(format!("cannot quarantine a record: {error}")).await,
+            }
+        }
     }
 
     /// Learns how far the journal is, and at which rate the follower nears it.

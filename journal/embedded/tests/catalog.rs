@@ -1,4 +1,5 @@
 //! The catalog on a real journal: concurrent registrations, clashes, replay.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The embedded journal keeps every promise of the seam.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! The follower driver on a real journal: deduplication, gaps, quarantine, retries, halts.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod common;
 
@@ -182,4 +183,26 @@ async fn a_halt_stops_the_follower_with_its_reason_before_the_record() {
     setup.seen.lock().answers.insert(3, vec![ApplyError::Halt("replica directory is gone".to_owned())]);
     assert_eq!(setup.follow().await.as_deref(), Some("replica directory is gone"));
     assert_eq!(setup.seen.lock().cursors[0].ordinal, 1, "nothing after the last commit is persisted");
+}
+
+#[tokio::test]
+async fn a_refused_record_of_the_largest_size_is_quarantined_in_part() {
+    let dir = TempDir::new().unwrap();
+    let env = ManualEnv::new();
+    let journal = common::open_with(dir.path(), 64 << 20, env.clone()).unwrap();
+    for name in [TOPIC, TOPIC_QUARANTINE] {
+        let topic = TopicConfig { name: name.into(), partitions: 1, retention: Retention::default() };
+        journal.create(topic).await.unwrap();
+    }
+    let setup = Setup { _dir: dir, env, journal, seen: Arc::default() };
+    let large = record(1, tidemill_model::record::PAYLOAD_BYTES_MAX);
+    setup.journal.append(&at(), vec![large.clone(), record(2, 8)]).await.unwrap();
+    let reason = "long ".repeat(1 << 20);
+    setup.seen.lock().answers.insert(1, vec![ApplyError::Refused(reason)]);
+    assert_eq!(setup.follow().await, None);
+    assert_eq!(setup.seen.lock().applied, [2]);
+    let entries = setup.quarantined().await;
+    assert_eq!(entries.len(), 1);
+    assert!(!entries[0].payload.is_empty() && large.payload.starts_with(&entries[0].payload));
+    setup.journal.close().await;
 }

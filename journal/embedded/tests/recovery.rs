@@ -1,4 +1,5 @@
 //! What a crash leaves behind is taken up; damage to what was acknowledged is one clear error.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Retention by age and by size drops whole segments, oldest first, and never the last.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! A world with a clock that only moves when told, and shorthands for the tests.
 #![allow(dead_code, reason = "every test file uses its own part of it")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
