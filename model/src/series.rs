@@ -231,11 +231,11 @@ impl Scanner<'_> {
         let mut name = String::new();
         let mut chars = self.text[self.at..].char_indices();
         while let Some((i, c)) = chars.next() {
-            if c == '\\' {
-                if let Some((_, escaped)) = chars.next() {
-                    name.push(escaped);
-                    continue;
-                }
+            if c == '\\'
+                && let Some((_, escaped)) = chars.next()
+            {
+                name.push(escaped);
+                continue;
             }
             if is_special(c) {
                 self.at += i;
