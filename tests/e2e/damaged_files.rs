@@ -85,7 +85,7 @@ fn a_truncated_journal_is_refused_because_acknowledged_records_are_missing() -> 
 #[test]
 fn a_damaged_block_fails_its_replica_and_the_other_one_serves() -> Result<()> {
     let directory = history()?;
-    for block in files(&directory.path().join("replicas/r1"), ".block")? {
+    for block in files(&directory.path().join("replicas/r1"), ".tmb")? {
         let middle = std::fs::metadata(&block)?.len() as usize / 2;
         flip(&block, middle)?;
     }
@@ -100,12 +100,12 @@ fn a_damaged_block_fails_its_replica_and_the_other_one_serves() -> Result<()> {
 #[test]
 fn a_foreign_manifest_fails_its_replica_with_a_remedy() -> Result<()> {
     let directory = history()?;
-    let manifests = files(&directory.path().join("replicas/r1"), "MANIFEST")?;
+    let manifests = files(&directory.path().join("replicas/r1"), "manifest")?;
     std::fs::write(manifests.first().context("a manifest")?, "this is somebody else's file")?;
     let node = Node::start(directory.path(), NodeOptions::default())?;
     let status = node.client().status()?;
     let error = status["replicas"][0]["error"].as_str().unwrap_or_default().to_owned();
-    ensure!(error.contains("MANIFEST") && error.contains("rebuild"), "status names file and remedy: {status}");
+    ensure!(error.contains("manifest") && error.contains("rebuild"), "status names file and remedy: {status}");
     node.client().post("/api/v1/replicas/r1/rebuild", &[], b"")?.ok()?;
     node.wait_until_settled()?;
     drop(node);
