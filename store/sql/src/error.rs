@@ -30,7 +30,9 @@ pub enum SqlError {
         message: String,
     },
     /// The result has too many rows.
-    #[error("result has more than {rows_max} rows, which is the limit: add a LIMIT, a shorter time range or an aggregate")]
+    #[error(
+        "result has more than {rows_max} rows, which is the limit: add a LIMIT, a shorter time range or an aggregate"
+    )]
     Rows {
         /// The limit.
         rows_max: u64,
@@ -102,10 +104,15 @@ impl SqlError {
     }
 }
 
-/// A sentence or two of the engine in our style: no backtrace, no prefix, no capital, no full stop.
+/// A sentence or two of the engine in our style: on one line, without backtrace, prefix, capital or full stop.
 fn tidy(text: &str) -> String {
     let text = text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or(text);
-    lower_first(text.trim().trim_end_matches('.'))
+    // A call with wrong types is explained twice, first for the engine's authors.
+    let text = text.find("No function matches").map_or(text, |at| &text[at..]);
+    let text = text.split("This issue was likely caused by a bug").next().unwrap_or(text);
+    let text = text.replace("Error during planning: ", "").replace("Execution error: ", "");
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    lower_first(line.trim_end_matches('.'))
 }
 
 /// Lower-cases the first letter of a sentence, but leaves names such as `LIMIT` and `T1` alone.

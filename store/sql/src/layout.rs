@@ -225,7 +225,11 @@ mod tests {
 
     #[test]
     fn groups_are_ordered_by_labels_whatever_the_order_of_series() {
-        let all = [series("m:b{u=2}", ValueType::Int), series("m:a{u=2}", ValueType::Int), series("m:a{u=1}", ValueType::Int)];
+        let all = [
+            series("m:b{u=2}", ValueType::Int),
+            series("m:a{u=2}", ValueType::Int),
+            series("m:a{u=1}", ValueType::Int),
+        ];
         let layout = Layout::of_measurement(&all);
         let keys: Vec<Vec<String>> = layout
             .groups_by_labels(&all)

@@ -86,7 +86,13 @@ impl DisplayAs for Scan {
         let plan = &self.plan;
         let series: usize = plan.groups.iter().map(|group| group.members.len()).sum();
         let names: Vec<&str> = plan.schema.fields().iter().map(|field| field.name().as_str()).collect();
-        write!(f, "Scan: table={}, groups={}, series={series}, columns=[{}]", plan.table, plan.groups.len(), names.join(", "))?;
+        write!(
+            f,
+            "Scan: table={}, groups={}, series={series}, columns=[{}]",
+            plan.table,
+            plan.groups.len(),
+            names.join(", ")
+        )?;
         if plan.range.start != i64::MIN {
             write!(f, ", from={}", plan.range.start)?;
         }

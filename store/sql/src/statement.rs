@@ -3,13 +3,18 @@
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::parser::Statement;
+use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{SqlError, not_found};
 
 /// Longest query, in bytes.
 const QUERY_BYTES_MAX: usize = 256 << 10;
+/// Most operators and keywords in a query. A chain of so many fits a thread's stack of 2 MiB.
+const LINKS_MAX: usize = 300;
 
 /// Parses and plans a query.
 pub(crate) async fn plan(state: &SessionState, sql: &str, memory_bytes: usize) -> Result<LogicalPlan, SqlError> {
@@ -17,14 +22,46 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, memory_bytes: usize) -
         return Err(SqlError::invalid(format!("query has {} bytes, at most {QUERY_BYTES_MAX} are allowed", sql.len())));
     }
     let translate = |error| SqlError::of_engine(&error, memory_bytes);
-    let dialect = state.config().options().sql_parser.dialect;
-    let statement = state.sql_to_statement(sql, &dialect).map_err(translate)?;
+    let mut statements = DFParser::parse_sql(sql).map_err(translate)?;
+    let statement = statements.pop_front().ok_or_else(|| SqlError::invalid("query is empty"))?;
+    if !statements.is_empty() {
+        return Err(SqlError::invalid("only one statement at a time is answered"));
+    }
     check_reads_only(&statement)?;
+    check_size(sql)?;
     check_tables(state, &statement)?;
     let plan = state.statement_to_plan(statement).await.map_err(translate)?;
     let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    options.verify_plan(&plan).map_err(|_| refused("this"))?;
+    options.verify_plan(&plan).map_err(|_| refused("a change inside a query"))?;
     Ok(plan)
+}
+
+/// Refuses long chains such as `1+1+1+…`: every link makes the plan one level deeper, and the engine recurses into it.
+/// Names, literals, commas and parentheses do not chain (the parser bounds the nesting of parentheses itself).
+fn check_size(sql: &str) -> Result<(), SqlError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
+    let tokens = tokens.map_err(|error| SqlError::invalid(format!("sql syntax: {error}")))?;
+    let links = tokens.iter().filter(|token| is_link(token)).count();
+    if links > LINKS_MAX {
+        return Err(SqlError::invalid(format!(
+            "query has {links} operators and keywords, at most {LINKS_MAX} are allowed: use IN for a long list"
+        )));
+    }
+    Ok(())
+}
+
+fn is_link(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword && word.quote_style.is_none(),
+        Token::Whitespace(_)
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::Comma
+        | Token::LParen
+        | Token::RParen
+        | Token::Period => false,
+        _ => true,
+    }
 }
 
 fn check_reads_only(statement: &Statement) -> Result<(), SqlError> {
@@ -32,8 +69,8 @@ fn check_reads_only(statement: &Statement) -> Result<(), SqlError> {
     match statement {
         Statement::Explain(explain) => check_reads_only(&explain.statement),
         Statement::Statement(sql) => match **sql {
-            Sql::Query(_)
-            | Sql::ExplainTable { .. }
+            Sql::Query(ref query) if !writes(&query.body) => Ok(()),
+            Sql::ExplainTable { .. }
             | Sql::ShowTables { .. }
             | Sql::ShowColumns { .. }
             | Sql::ShowFunctions { .. }
@@ -50,6 +87,12 @@ fn refused(what: &str) -> SqlError {
     ))
 }
 
+/// Whether a query only wraps a change: `WITH … INSERT …`.
+fn writes(body: &ast::SetExpr) -> bool {
+    use ast::SetExpr::{Delete, Insert, Merge, Update};
+    matches!(body, Insert(_) | Update(_) | Delete(_) | Merge(_))
+}
+
 /// The capital words that a statement starts with: `CREATE EXTERNAL TABLE`.
 fn first_words(text: &str) -> String {
     let is_keyword = |word: &&str| word.chars().all(|c| c.is_ascii_uppercase());
@@ -63,7 +106,9 @@ fn check_tables(state: &SessionState, statement: &Statement) -> Result<(), SqlEr
     for table in tables {
         let name = table.table().to_owned();
         let Ok(schema) = state.schema_for_ref(table.clone()) else {
-            return Err(SqlError::invalid(format!("no schema for table {table}; the schemas are public, m and information_schema")));
+            return Err(SqlError::invalid(format!(
+                "no schema for table {table}; the schemas are public, m and information_schema"
+            )));
         };
         if !schema.table_exist(&name) {
             let known = schema.table_names();

@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
-use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -113,8 +112,8 @@ impl SampleTable {
         let batch = RecordBatch::try_new(schema, arrays)?;
         let holds = expression.evaluate(&batch)?.into_array(groups.len())?;
         // Null is not true.
-        let holds = prep_null_mask_filter(as_boolean_array(&holds)?);
-        Ok(groups.into_iter().zip(holds.values()).filter_map(|(group, holds)| holds.then_some(group)).collect())
+        let holds = as_boolean_array(&holds)?.iter().map(|holds| holds == Some(true));
+        Ok(groups.into_iter().zip(holds).filter_map(|(group, holds)| holds.then_some(group)).collect())
     }
 }
 
