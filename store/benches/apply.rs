@@ -62,6 +62,7 @@ fn apply(criterion: &mut Criterion) {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "a benchmark reports what criterion cannot measure")]
 fn rebuild(criterion: &mut Criterion) {
     let mut world = World::new(&[ValueType::Float; SERIES]);
     fill(&mut world, 6_000, 100);

@@ -10,12 +10,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use tidemill_model::{Series, TimeRange};
+use tidemill_model::TimeRange;
 use tidemill_store_block::PageCache;
 
 use crate::StoreError;
 use crate::blocks::{BlockSet, StoredBlock};
-use crate::manifest::{BlockEntry, DeletionEntry, Manifest};
+use crate::manifest::{BlockEntry, Manifest};
 use crate::replica::Replica;
 
 /// Blocks of a tier that are merged into one of the next. More makes reads slower, fewer rewrites rows more often.
@@ -78,7 +78,7 @@ impl Replica {
         let series = self.series_by_key(u32::MAX);
         let draft = self.storage.draft(|block| {
             series.iter().try_for_each(|(_, series)| {
-                let samples = merge_series(&merged, series)?;
+                let samples = merged.scan(series, TimeRange::ALL)?;
                 block.push(series.id, &samples).map_err(|error| StoreError::of_block(error, self.name()))
             })
         })?;
@@ -87,8 +87,7 @@ impl Replica {
             let at = at.expect("only this thread takes blocks out");
             let entry = entry.map(|entry| BlockEntry { generation: newest, ..entry });
             manifest.blocks.splice(at..at + run.len(), entry);
-            let oldest = manifest.blocks.first().map_or(manifest.next_generation, |block| block.generation);
-            manifest.deletions.retain(|deletion: &DeletionEntry| deletion.generation > oldest);
+            manifest.drop_spent_deletions();
         };
         let publish = |manifest: &Manifest, stored: Option<StoredBlock>| {
             let mut view = self.view_mut();
@@ -106,10 +105,6 @@ impl Replica {
         self.storage.compactions.fetch_add(1, Relaxed);
         Ok(true)
     }
-}
-
-fn merge_series(blocks: &BlockSet, series: &Series) -> Result<tidemill_model::SampleColumn, StoreError> {
-    blocks.scan(series, TimeRange::ALL)
 }
 
 #[cfg(test)]

@@ -166,6 +166,7 @@ impl Replica {
             manifest.blocks.extend(entry);
             let entry = |(series, range)| DeletionEntry { series, range, generation };
             manifest.deletions.extend(deletions.into_iter().map(entry));
+            manifest.drop_spent_deletions();
             manifest.cursors.clone_from(&checkpoint.cursors);
             (manifest.digest, manifest.samples) = (checkpoint.digest, checkpoint.samples);
             let known = manifest.series.len();

@@ -88,7 +88,7 @@ impl ReplicaFold {
         self.resolve_runs(&view)?;
         let active = self.active.clone();
         let mut rows = active.rows.write();
-        rows.series.resize_with(self.series.len(), || SeriesRows::default());
+        rows.series.resize_with(self.series.len(), SeriesRows::default);
         rows.ordinal += 1;
         rows.len += view.len();
         let mut newest = None;
@@ -227,7 +227,7 @@ impl ReplicaFold {
         let below = self.replica.view();
         let active = self.active.clone();
         let mut rows = active.rows.write();
-        rows.series.resize_with(self.series.len(), || SeriesRows::default());
+        rows.series.resize_with(self.series.len(), SeriesRows::default);
         rows.ordinal += 1;
         let deletion = Deletion { range, ordinal: rows.ordinal };
         // A series without samples has nothing to delete; one that the catalog does not know has none.

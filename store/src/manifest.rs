@@ -81,6 +81,12 @@ impl Manifest {
         }
     }
 
+    /// Drops deletions that have no older block left to hide anything in.
+    pub(crate) fn drop_spent_deletions(&mut self) {
+        let oldest = self.blocks.first().map_or(u64::MAX, |block| block.generation);
+        self.deletions.retain(|deletion| deletion.generation > oldest);
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256 + 32 * (self.blocks.len() + self.deletions.len()) + 8 * self.series.len());
         let u32_to = |out: &mut Vec<u8>, number: u32| out.extend_from_slice(&number.to_le_bytes());

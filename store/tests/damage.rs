@@ -44,9 +44,9 @@ fn damage_in_any_file_is_named() {
             let mut bad = good.clone();
             bad[at] ^= 0x10;
             fs::write(&path, bad).unwrap();
-            let read = world.open(dir.path(), 1_000).and_then(|driver| {
-                driver.replica.snapshot().scan(world.id(0), TimeRange::ALL)
-            });
+            let read = world
+                .open(dir.path(), 1_000)
+                .and_then(|driver| driver.replica.snapshot().scan(world.id(0), TimeRange::ALL));
             check_corrupt(read, &path, &format!("byte {at}"));
         }
         fs::write(&path, &good[..good.len() / 2]).unwrap();

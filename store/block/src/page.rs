@@ -22,8 +22,8 @@ use crate::format::Fields;
 pub const PAGE_ROWS_MAX: usize = 16_384;
 /// A page of texts is closed when they pass this size.
 pub(crate) const PAGE_TEXT_BYTES_MAX: usize = 1 << 20;
-/// Level 8, pco's default, buys under 3 % and costs a third more time.
-const LEVEL: usize = 4;
+/// On sensor walks, level 4 takes 12 % more bytes in no less time; level 8, pco's default, 1 % fewer in a third more.
+const LEVEL: usize = 6;
 
 /// The three columns of an encoded page.
 pub(crate) struct Encoded {

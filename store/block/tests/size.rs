@@ -45,7 +45,7 @@ fn a_sensor_sample_takes_less_than_two_bytes() {
     let summary = writer.finish().unwrap();
     let per_sample = summary.bytes as f64 / summary.rows as f64;
     println!("{per_sample:.3} bytes per sample");
-    assert!(per_sample < 2.0, "{per_sample:.3} bytes per sample");
+    assert!(per_sample < 1.7, "{per_sample:.3} bytes per sample");
 
     let (block, cache) = (Block::open(&path, 1).unwrap(), PageCache::new(1 << 20));
     for (id, column) in (1..).zip(&columns) {

@@ -165,10 +165,11 @@ impl SeriesRows {
         let Some(cold) = &self.cold else {
             return or_none(in_order.last().copied().or(base));
         };
-        if let Some(row) = in_order.last() {
-            if Some(row.time) > cold.late_newest && !cold.hides(row.time, row.ordinal, cut) {
-                return Last::Row(*row);
-            }
+        if let Some(row) = in_order.last()
+            && Some(row.time) > cold.late_newest
+            && !cold.hides(row.time, row.ordinal, cut)
+        {
+            return Last::Row(*row);
         }
         let mut newest: Option<Row> = None;
         self.visit(TimeRange::ALL, cut, |rows| newest = rows.last().copied());

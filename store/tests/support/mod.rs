@@ -1,5 +1,6 @@
 //! A small world for a replica: a journal in memory, a catalog on it, and a fold that is driven by hand.
 #![allow(dead_code, unreachable_pub, reason = "every test uses another part of it")]
+#![allow(clippy::unwrap_used, reason = "tests and a benchmark share it")]
 
 use std::path::Path;
 use std::sync::Arc;
