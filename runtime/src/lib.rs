@@ -1,1 +1,31 @@
-//! Operators: the Wasm host, windows and checkpoints.
+//! Operators: deployed Wasm plugins that follow the journal, and whose outputs are new records in it.
+//!
+//! ```text
+//!   record ──▶ inputs ──▶ guest (process, advance | windows, aggregate) ──▶ outputs ──▶ journal
+//!              groups      store, fuel, memory limits                        series
+//!                 └──────────────── checkpoint: state + cursor ────────────────┘
+//! ```
+//!
+//! - `guest` runs a Wasm module: checks, calls, limits, images of its memory. The only place that names wasmtime.
+//! - `operator` makes a follower of a guest: which rows it gets, where its outputs go, windows, checkpoints.
+//! - [`Runtime`] keeps the plugins and runs the operators that the catalog names.
+//!
+//! An operator in one partition is one instance on one thread. A plugin that traps, loops or floods hurts only itself: it
+//! lags alone, and nothing else waits for it. Knows nothing of how replicas store samples: what an operator may ask
+//! of one is the trait [`History`], which the server fills.
+
+mod error;
+pub mod guest;
+mod history;
+mod operator;
+mod plugins;
+mod runtime;
+mod supervisor;
+
+pub use error::{DeployError, HistoryError, InstallError, RuntimeError};
+pub use guest::{CallError, Limits, LogLine};
+pub use history::History;
+pub use operator::spec::{DeployRequest, Start};
+pub use operator::status::OperatorStatus;
+pub use plugins::PluginInfo;
+pub use runtime::{Runtime, RuntimeConfig};

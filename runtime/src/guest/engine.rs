@@ -1,0 +1,30 @@
+//! The one Wasm engine of the process and its settings.
+//!
+//! Invariant: everything that could make two runs of the same calls differ is off (threads, relaxed SIMD) or counted in
+//! instructions instead of time (fuel). NaNs are made canonical in the output columns, which is far cheaper than in the
+//! compiler.
+
+use wasmtime::{Config, Engine, OptLevel};
+
+use crate::error::RuntimeError;
+
+/// Deepest guest stack, bytes. The host's threads have 2 MiB, of which the host itself needs little.
+const STACK_BYTES_MAX: usize = 512 << 10;
+
+/// Makes the engine.
+///
+/// # Errors
+/// When this machine cannot run compiled Wasm.
+pub fn engine() -> Result<Engine, RuntimeError> {
+    let mut config = Config::new();
+    config
+        .cranelift_opt_level(OptLevel::Speed)
+        .parallel_compilation(true)
+        .consume_fuel(true)
+        .max_wasm_stack(STACK_BYTES_MAX)
+        .wasm_relaxed_simd(false)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false)
+        .concurrency_support(false);
+    Engine::new(&config).map_err(|error| RuntimeError::Engine { reason: format!("{error:#}") })
+}

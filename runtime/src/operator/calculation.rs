@@ -1,0 +1,251 @@
+//! Calculations: stateful guests that get every input row once, in journal order.
+//!
+//! What happens to a record that the guest fails on: its store is dropped, a fresh guest gets the image of the last known
+//! good state, the records since then are replayed, and the record is refused. Calls are deterministic, so the
+//! same call on the same state would only fail again.
+
+use std::sync::Arc;
+
+use tidemill_journal::{ApplyError, Env};
+use tidemill_model::payload::SamplesView;
+use tidemill_model::time::SECOND_NS;
+use tidemill_model::{Record, ValueType};
+
+use crate::guest::{BatchColumns, CallError, Image, Instance, Logs, OutputBounds, OutputRows, Plugin};
+use crate::operator::bytes::{Bytes, Damaged};
+use crate::operator::inputs::{Event, Inputs, Target};
+use crate::operator::spec::Spec;
+
+/// Records replayed at most after a failure. More cost memory and time then, fewer cost images now.
+const REPLAY_RECORDS_MAX: usize = 4096;
+/// Bytes of those records.
+const REPLAY_BYTES_MAX: usize = 32 << 20;
+
+/// What makes new instances of one operator's guest.
+pub(crate) struct GuestFactory {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) env: Arc<dyn Env>,
+}
+
+impl GuestFactory {
+    /// A fresh guest that knows its parameters.
+    pub(crate) fn start(&self) -> Result<Instance, CallError> {
+        let mut instance = self.bare(self.logs.clone())?;
+        instance.configure(&self.spec.params)?;
+        Ok(instance)
+    }
+
+    /// A fresh guest that is about to get an image.
+    fn bare(&self, logs: Arc<Logs>) -> Result<Instance, CallError> {
+        Instance::new(&self.plugin, self.spec.limits, logs, self.env.clone())
+    }
+}
+
+/// Source time as the guest is told of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Clock {
+    /// Newest source time seen, less the lateness; `i64::MIN` before the first row.
+    watermark: i64,
+    /// The whole second that the guest was last told of.
+    second: i64,
+    /// Whether rows came since the last heartbeat. Only then does a heartbeat not move the watermark.
+    is_busy: bool,
+}
+
+/// A calculation in one partition.
+pub(crate) struct Calculation {
+    factory: GuestFactory,
+    instance: Instance,
+    clock: Clock,
+    batch: BatchColumns,
+    /// The last known good state, and the records since.
+    good: (Image, Clock),
+    since: Vec<Record>,
+    since_bytes: usize,
+}
+
+impl Calculation {
+    /// A calculation that has seen nothing.
+    pub(crate) fn new(factory: GuestFactory) -> Result<Self, CallError> {
+        let mut instance = factory.start()?;
+        let clock = Clock { watermark: i64::MIN, second: i64::MIN, is_busy: false };
+        let good = (instance.image(), clock);
+        Ok(Self { factory, instance, clock, batch: BatchColumns::default(), good, since: Vec::new(), since_bytes: 0 })
+    }
+
+    /// Applies a record; appends its outputs to `rows`. Returns the number of input rows and the newest source time.
+    ///
+    /// # Errors
+    /// After a refusal the state is as before.
+    pub(crate) fn apply(
+        &mut self,
+        record: &Record,
+        inputs: &mut Inputs,
+        event: &Event<'_>,
+        rows: &mut OutputRows,
+    ) -> Result<(u64, Option<i64>), ApplyError> {
+        let newest = match self.run(event, inputs, rows) {
+            Ok(newest) => newest,
+            Err(error) => {
+                rows.clear();
+                self.recover(inputs).map_err(|e| ApplyError::Halt(format!("cannot restore its state: {e}")))?;
+                return Err(ApplyError::Refused(error.to_string()));
+            }
+        };
+        if !matches!(event, Event::Nothing) {
+            self.remember(record);
+        }
+        let rows_in = if newest.is_some() { self.batch.dt.len() as u64 } else { 0 };
+        Ok((rows_in, newest))
+    }
+
+    fn run(
+        &mut self,
+        event: &Event<'_>,
+        inputs: &Inputs,
+        rows: &mut OutputRows,
+    ) -> Result<Option<i64>, CallError> {
+        let spec = &self.factory.spec;
+        let bounds = OutputBounds { groups: inputs.groups().len() as u32, ports: spec.outputs.len() as u32 };
+        let mut newest = None;
+        match event {
+            Event::Nothing => return Ok(None),
+            Event::Samples(view, targets) => {
+                let (t0, newest_time) = fill(&mut self.batch, view, targets);
+                self.clock.is_busy = true;
+                self.clock.watermark = self.clock.watermark.max(newest_time.saturating_sub(spec.lateness_ns));
+                newest = Some(newest_time);
+                self.instance.process(t0, &self.batch, bounds, rows)?;
+            }
+            Event::Heartbeat(time) => {
+                if !self.clock.is_busy && self.clock.watermark != i64::MIN {
+                    self.clock.watermark = self.clock.watermark.max(time.saturating_sub(spec.lateness_ns));
+                }
+                self.clock.is_busy = false;
+            }
+        }
+        let second = self.clock.watermark.div_euclid(SECOND_NS);
+        if self.clock.watermark != i64::MIN && second > self.clock.second {
+            self.clock.second = second;
+            self.instance.advance(self.clock.watermark, bounds, rows)?;
+        }
+        Ok(newest)
+    }
+
+    /// Back to the state before the record that failed.
+    fn recover(&mut self, inputs: &mut Inputs) -> Result<(), String> {
+        // What is replayed has been logged before.
+        let silent = Arc::new(Logs::default());
+        self.instance = self.factory.bare(silent).map_err(|error| error.to_string())?;
+        self.instance.restore(&self.good.0).map_err(|error| error.to_string())?;
+        self.clock = self.good.1;
+        let mut ignored = OutputRows::default();
+        for record in std::mem::take(&mut self.since) {
+            let event = inputs.read(&record).map_err(|error| error.to_string())?;
+            ignored.clear();
+            self.run(&event, inputs, &mut ignored).map_err(|error| error.to_string())?;
+        }
+        let image = self.instance.image();
+        self.instance = self.factory.bare(self.factory.logs.clone()).map_err(|error| error.to_string())?;
+        self.instance.restore(&image).map_err(|error| error.to_string())?;
+        self.settle(image);
+        Ok(())
+    }
+
+    /// Keeps a copy of a record for a replay. A copy, because the record may be a small part of a large read.
+    fn remember(&mut self, record: &Record) {
+        let payload = bytes::Bytes::copy_from_slice(&record.payload);
+        self.since_bytes += payload.len();
+        self.since.push(Record { payload, ..record.clone() });
+        if self.since.len() >= REPLAY_RECORDS_MAX || self.since_bytes >= REPLAY_BYTES_MAX {
+            let image = self.instance.image();
+            self.settle(image);
+        }
+    }
+
+    fn settle(&mut self, image: Image) {
+        self.good = (image, self.clock);
+        self.since.clear();
+        self.since_bytes = 0;
+    }
+
+    /// Bytes of state.
+    pub(crate) fn state_bytes(&self) -> u64 {
+        self.good.0.size_bytes() as u64
+    }
+
+    /// Appends the state as it is now.
+    pub(crate) fn encode(&mut self, out: &mut Vec<u8>) {
+        let image = self.instance.image();
+        self.settle(image);
+        out.extend_from_slice(&self.clock.watermark.to_le_bytes());
+        out.extend_from_slice(&self.clock.second.to_le_bytes());
+        out.push(u8::from(self.clock.is_busy));
+        self.good.0.encode(out);
+    }
+
+    /// Takes over the state that [`Calculation::encode`] wrote.
+    pub(crate) fn decode(&mut self, bytes: &mut Bytes<'_>) -> Result<(), String> {
+        let damaged = |error: Damaged| error.to_string();
+        let watermark = bytes.i64().map_err(damaged)?;
+        let second = bytes.i64().map_err(damaged)?;
+        let is_busy = bytes.u8().map_err(damaged)? != 0;
+        let image = Image::decode(bytes).map_err(damaged)?;
+        self.instance = self.factory.bare(self.factory.logs.clone()).map_err(|error| error.to_string())?;
+        self.instance.restore(&image).map_err(|error| error.to_string())?;
+        self.clock = Clock { watermark, second, is_busy };
+        self.settle(image);
+        Ok(())
+    }
+}
+
+/// Turns the input rows of a record into a batch; rows are time-ordered within a run. Returns `t0` and the newest time.
+fn fill(batch: &mut BatchColumns, view: &SamplesView<'_>, targets: &[Target]) -> (i64, i64) {
+    batch.runs.clear();
+    batch.dt.clear();
+    batch.values.clear();
+    batch.qualities.clear();
+    let (mut t0, mut newest, mut all_good) = (i64::MAX, i64::MIN, true);
+    let mut targets = targets.iter();
+    let mut order = Vec::new();
+    for column in view.columns() {
+        let is_float = column.value_type() == ValueType::Float;
+        for (run, target) in column.runs().zip(&mut targets) {
+            if !target.is_input() {
+                continue;
+            }
+            batch.runs.push([target.group, target.port, run.rows as u32]);
+            order.clear();
+            order.extend(run.first..run.first + run.rows);
+            if !order.is_sorted_by_key(|row| column.time(*row)) {
+                order.sort_by_key(|row| column.time(*row));
+            }
+            t0 = t0.min(column.time(order[0]));
+            newest = newest.max(column.time(order[run.rows - 1]));
+            for row in &order {
+                batch.dt.push(column.time(*row));
+                batch.values.push(as_f64(column.value_type(), is_float, column.bits(*row)));
+                batch.qualities.push(column.quality(*row).0);
+            }
+            all_good &= column.all_good();
+        }
+    }
+    // Wraps for times that lie more than 292 years apart, and wraps back when the guest adds it to `t0`.
+    batch.dt.iter_mut().for_each(|time| *time = time.wrapping_sub(t0));
+    if all_good {
+        batch.qualities.clear();
+    }
+    (t0, newest)
+}
+
+/// A numeric or boolean value as the guest gets it.
+#[inline]
+pub(crate) fn as_f64(value_type: ValueType, is_float: bool, bits: u64) -> f64 {
+    match value_type {
+        _ if is_float => f64::from_bits(bits),
+        ValueType::Int => bits as i64 as f64,
+        _ => bits as f64,
+    }
+}

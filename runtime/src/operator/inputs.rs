@@ -1,0 +1,202 @@
+//! Which group and port the rows of a record belong to.
+//!
+//! Invariants: groups have dense numbers in order of first appearance in the journal, and checkpoints keep them, so that
+//! a re-run numbers them the same way; a series' place never changes.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+
+use tidemill_journal::{ApplyError, Catalog, ErrorKind, JournalError};
+use tidemill_model::payload::{Heartbeat, SamplesView};
+use tidemill_model::{Record, RecordKind, Series, SeriesId, ValueType};
+
+use crate::operator::bytes::{Bytes, Damaged};
+use crate::operator::spec::Spec;
+use crate::operator::wait::block_on;
+
+/// Where the rows of a series go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Target {
+    /// The group; [`Target::NONE`] has the largest number, which no group has.
+    pub(crate) group: u32,
+    pub(crate) port: u32,
+    /// Index of the series among the group's members.
+    pub(crate) member: u32,
+}
+
+impl Target {
+    /// The series is no input.
+    pub(crate) const NONE: Target = Target { group: u32::MAX, port: 0, member: 0 };
+
+    pub(crate) fn is_input(self) -> bool {
+        self.group != u32::MAX
+    }
+}
+
+/// A series in a group.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) series: Arc<Series>,
+    pub(crate) port: u32,
+}
+
+/// What a record means to an operator.
+#[derive(Debug)]
+pub(crate) enum Event<'a> {
+    /// Nothing.
+    Nothing,
+    /// Rows, and where the rows of every run of every column go, in their order.
+    Samples(SamplesView<'a>, Vec<Target>),
+    /// Nothing older than this waits at the writer.
+    Heartbeat(i64),
+}
+
+/// Series ids are hashes already.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only ids are hashed");
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// The inputs of one operator in one partition.
+pub(crate) struct Inputs {
+    spec: Arc<Spec>,
+    catalog: Arc<Catalog>,
+    targets: HashMap<u64, Target, BuildHasherDefault<IdHasher>>,
+    groups: Vec<Vec<Member>>,
+    by_labels: HashMap<Vec<String>, u32>,
+}
+
+impl Inputs {
+    pub(crate) fn new(spec: Arc<Spec>, catalog: Arc<Catalog>) -> Self {
+        Self { spec, catalog, targets: HashMap::default(), groups: Vec::new(), by_labels: HashMap::new() }
+    }
+
+    /// The members of every group.
+    pub(crate) fn groups(&self) -> &[Vec<Member>] {
+        &self.groups
+    }
+
+    /// What `record` means. New series are looked up in the catalog and given a place.
+    pub(crate) fn read<'a>(&mut self, record: &'a Record) -> Result<Event<'a>, ApplyError> {
+        let malformed = |error: tidemill_model::payload::PayloadError| ApplyError::Refused(error.to_string());
+        match record.kind() {
+            Some(RecordKind::Samples) => {
+                let view = SamplesView::parse(&record.payload).map_err(malformed)?;
+                let targets = self.route(&view)?;
+                let any = targets.iter().any(|target| target.is_input());
+                Ok(if any { Event::Samples(view, targets) } else { Event::Nothing })
+            }
+            Some(RecordKind::Heartbeat) => {
+                Ok(Event::Heartbeat(Heartbeat::parse(&record.payload).map_err(malformed)?.time))
+            }
+            _ => Ok(Event::Nothing),
+        }
+    }
+
+    fn route(&mut self, view: &SamplesView<'_>) -> Result<Vec<Target>, ApplyError> {
+        let mut targets = Vec::new();
+        for column in view.columns() {
+            for run in column.runs() {
+                let target = match self.targets.get(&run.series.0) {
+                    Some(target) => *target,
+                    None => self.resolve(run.series)?,
+                };
+                targets.push(if column.value_type() == ValueType::Text { Target::NONE } else { target });
+            }
+        }
+        Ok(targets)
+    }
+
+    /// Gives a series that is met for the first time its place.
+    fn resolve(&mut self, id: SeriesId) -> Result<Target, ApplyError> {
+        let series = block_on(self.catalog.series_or_refresh(id)).map_err(of_journal)?;
+        let series = series.ok_or_else(|| ApplyError::Refused(format!("series {id} is not in the catalog")))?;
+        let port = self.spec.port_of(&series.key).filter(|_| series.value_type != ValueType::Text);
+        Ok(match port {
+            Some(port) => self.place(series, port),
+            None => {
+                self.targets.insert(id.0, Target::NONE);
+                Target::NONE
+            }
+        })
+    }
+
+    fn place(&mut self, series: Arc<Series>, port: u32) -> Target {
+        let id = series.id.0;
+        let next = self.groups.len() as u32;
+        let group = match &self.spec.group_by {
+            None => Some(next),
+            Some(_) => self.spec.group_of(&series.key).map(|labels| *self.by_labels.entry(labels).or_insert(next)),
+        };
+        let target = match group {
+            None => Target::NONE,
+            Some(group) => {
+                if group == next {
+                    self.groups.push(Vec::new());
+                }
+                let members = &mut self.groups[group as usize];
+                members.push(Member { series, port });
+                Target { group, port, member: members.len() as u32 - 1 }
+            }
+        };
+        self.targets.insert(id, target);
+        target
+    }
+
+    /// Appends the groups and their members.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&(self.groups.len() as u32).to_le_bytes());
+        for members in &self.groups {
+            out.extend_from_slice(&(members.len() as u32).to_le_bytes());
+            for member in members {
+                out.extend_from_slice(&member.series.id.0.to_le_bytes());
+                out.extend_from_slice(&member.port.to_le_bytes());
+            }
+        }
+    }
+
+    /// Reads what [`Inputs::encode`] wrote.
+    pub(crate) fn decode(&mut self, bytes: &mut Bytes<'_>) -> Result<(), Damaged> {
+        for group in 0..bytes.u32()? {
+            let mut members = Vec::new();
+            for member in 0..bytes.u32()? {
+                let (id, port) = (bytes.u64()?, bytes.u32()?);
+                let series = self.catalog.series(SeriesId(id)).ok_or(Damaged("a series that the catalog does not have"))?;
+                if port as usize >= self.spec.inputs.len() {
+                    return Err(Damaged("an input port that the plugin does not have"));
+                }
+                self.targets.insert(id, Target { group, port, member });
+                members.push(Member { series, port });
+            }
+            let first = members.first().ok_or(Damaged("a group without members"))?;
+            if self.spec.group_by.is_some() {
+                let labels = self.spec.group_of(&first.series.key).ok_or(Damaged("a group without its labels"))?;
+                self.by_labels.insert(labels, group);
+            }
+            self.groups.push(members);
+        }
+        Ok(())
+    }
+}
+
+/// What a follower does about an error of the journal.
+pub(crate) fn of_journal(error: JournalError) -> ApplyError {
+    match error.kind() {
+        ErrorKind::Retry => ApplyError::Retry(error.to_string()),
+        _ => ApplyError::Halt(error.to_string()),
+    }
+}

@@ -1,0 +1,226 @@
+//! From rows of groups and ports to durable records.
+//!
+//! The outputs of one input record become at most one record per output partition, whose producer is the operator,
+//! generation and input partition, and whose sequence is the input offset. A re-run makes the same records again and
+//! every follower drops them.
+//!
+//! Invariant: at most one append per partition is under way, and what comes meanwhile waits and goes into the next
+//! one. So records become durable in the order of their sequences even if an append fails and is made again.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tidemill_journal::{ApplyError, Catalog, Journal, JournalError, Receipt, TOPIC_DATA, TopicPartition};
+use tidemill_model::payload::SamplesBuilder;
+use tidemill_model::{NewRecord, Offset, ProducerId, Quality, RecordKind, Series, SeriesId, ValueType};
+
+use crate::guest::OutputRows;
+use crate::operator::inputs::{Member, of_journal};
+use crate::operator::spec::Spec;
+use crate::operator::wait::block_on;
+
+/// Bytes that may wait for an append to finish. More only costs memory.
+const WAITING_BYTES_MAX: usize = 32 << 20;
+
+/// An output series, or nothing if its name is taken by a series of another type.
+type Output = Option<(SeriesId, u32)>;
+
+/// The outputs of one operator in one input partition.
+pub(crate) struct Outputs {
+    spec: Arc<Spec>,
+    catalog: Arc<Catalog>,
+    journal: Arc<dyn Journal>,
+    producer: ProducerId,
+    /// `[group * ports + port]`
+    series: Vec<Output>,
+    lanes: Vec<Lane>,
+    builders: Vec<SamplesBuilder>,
+}
+
+/// An append that is under way. The mutex is never locked: it only lets the fold be shared, which its follower asks for.
+type Append = Mutex<BoxFuture<'static, Result<Receipt, JournalError>>>;
+
+/// The way into one partition.
+struct Lane {
+    at: TopicPartition,
+    under_way: Option<(Vec<NewRecord>, Append)>,
+    waiting: Vec<NewRecord>,
+    waiting_bytes: usize,
+}
+
+/// The producer of an operator's outputs from one input partition.
+pub(crate) fn producer(spec: &Spec, input_partition: u32) -> ProducerId {
+    ProducerId::from_name(&format!("operator/{}/{}/{input_partition}", spec.name, spec.generation))
+}
+
+impl Outputs {
+    pub(crate) fn new(
+        spec: Arc<Spec>,
+        catalog: Arc<Catalog>,
+        journal: Arc<dyn Journal>,
+        input_partition: u32,
+        partitions: u32,
+    ) -> Self {
+        let producer = producer(&spec, input_partition);
+        let lanes = (0..partitions).map(|partition| Lane::new(TopicPartition::new(TOPIC_DATA, partition))).collect();
+        let builders = (0..partitions).map(|_| SamplesBuilder::new()).collect();
+        Self { spec, catalog, journal, producer, series: Vec::new(), lanes, builders }
+    }
+
+    /// Registers the output series of groups that are new. Returns what was refused.
+    ///
+    /// # Errors
+    /// When the journal cannot take them; nothing has changed then.
+    pub(crate) fn register(&mut self, groups: &[Vec<Member>]) -> Result<Vec<String>, ApplyError> {
+        let ports = self.spec.outputs.len();
+        let known = self.series.len() / ports.max(1);
+        if known >= groups.len() {
+            return Ok(Vec::new());
+        }
+        let mut refusals = Vec::new();
+        let mut keys = Vec::new();
+        for members in &groups[known..] {
+            keys.extend((0..ports).map(|port| self.spec.output_key(&members[0].series.key, port)));
+        }
+        let wanted = keys.iter().flatten().map(|key| Series::new(key.clone(), ValueType::Float)).collect();
+        let mut answers = block_on(self.catalog.register(wanted)).map_err(of_journal)?.into_iter();
+        let partitions = self.lanes.len() as u64;
+        for key in keys {
+            let answer = match key {
+                Ok(_) => answers.next().expect("one answer per wanted series").map_err(|error| error.to_string()),
+                Err(reason) => Err(reason),
+            };
+            self.series.push(match answer {
+                Ok(series) => Some((series.id, (series.key.partition_hash() % partitions) as u32)),
+                Err(reason) => {
+                    refusals.push(reason);
+                    None
+                }
+            });
+        }
+        Ok(refusals)
+    }
+
+    /// Hands the outputs of the record at `offset` to the journal. Returns how many rows had no series to go to.
+    ///
+    /// # Errors
+    /// When the journal does not take them now; nothing has changed then.
+    pub(crate) fn emit(&mut self, offset: Offset, rows: &OutputRows) -> Result<u64, ApplyError> {
+        for lane in &mut self.lanes {
+            lane.make_room(&self.journal)?;
+        }
+        let (ports, mut first, mut lost) = (self.spec.outputs.len(), 0, 0);
+        for [group, port, count] in &rows.runs {
+            let run = first..first + *count as usize;
+            first = run.end;
+            let Some((series, partition)) = self.series[*group as usize * ports + *port as usize] else {
+                lost += u64::from(*count);
+                continue;
+            };
+            let builder = &mut self.builders[partition as usize];
+            for row in run {
+                let quality = Quality(rows.qualities[row]);
+                builder.push_bits(series, ValueType::Float, rows.times[row], rows.values[row].to_bits(), quality);
+            }
+        }
+        for (builder, lane) in self.builders.iter_mut().zip(&mut self.lanes) {
+            if !builder.is_empty() {
+                lane.push(NewRecord {
+                    kind: RecordKind::Samples,
+                    producer: self.producer,
+                    epoch: 0,
+                    sequence: offset.0,
+                    payload: builder.encode().into(),
+                });
+                // What fails here waits again, and the next commit meets the error.
+                let _ = lane.advance(&self.journal);
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Hands everything over, without waiting for it to become durable.
+    pub(crate) fn push(&mut self) -> Result<(), ApplyError> {
+        self.lanes.iter_mut().try_for_each(|lane| lane.push_all(&self.journal))
+    }
+
+    /// Waits until everything is durable.
+    pub(crate) fn flush(&mut self) -> Result<(), ApplyError> {
+        self.push()?;
+        self.lanes.iter_mut().try_for_each(Lane::wait)
+    }
+}
+
+impl Lane {
+    fn new(at: TopicPartition) -> Self {
+        Self { at, under_way: None, waiting: Vec::new(), waiting_bytes: 0 }
+    }
+
+    fn push(&mut self, record: NewRecord) {
+        self.waiting_bytes += record.payload.len();
+        self.waiting.push(record);
+    }
+
+    fn launch(&mut self, journal: &Arc<dyn Journal>, records: Vec<NewRecord>) {
+        let append = journal.append(&self.at, records.clone());
+        self.under_way = Some((records, Mutex::new(append)));
+    }
+
+    /// Launches what waits if nothing is under way any more. Never blocks.
+    fn advance(&mut self, journal: &Arc<dyn Journal>) -> Result<(), ApplyError> {
+        if let Some((_, append)) = &mut self.under_way {
+            match append.get_mut().now_or_never() {
+                None => return Ok(()),
+                Some(result) => self.settle(result)?,
+            }
+        }
+        self.launch_waiting(journal);
+        Ok(())
+    }
+
+    fn launch_waiting(&mut self, journal: &Arc<dyn Journal>) {
+        if self.under_way.is_none() && !self.waiting.is_empty() {
+            self.waiting_bytes = 0;
+            let records = std::mem::take(&mut self.waiting);
+            self.launch(journal, records);
+        }
+    }
+
+    /// Takes note of an append's end. After a failure its records wait again, before all others.
+    fn settle(&mut self, result: Result<Receipt, JournalError>) -> Result<(), ApplyError> {
+        let records = self.under_way.take().map(|(records, _)| records).unwrap_or_default();
+        result.map(drop).map_err(|error| {
+            let mut records = records;
+            self.waiting_bytes += records.iter().map(|record| record.payload.len()).sum::<usize>();
+            records.append(&mut self.waiting);
+            self.waiting = records;
+            of_journal(error)
+        })
+    }
+
+    /// Waits for what is under way.
+    fn wait(&mut self) -> Result<(), ApplyError> {
+        match &mut self.under_way {
+            None => Ok(()),
+            Some((_, append)) => {
+                let result = block_on(append.get_mut());
+                self.settle(result)
+            }
+        }
+    }
+
+    fn push_all(&mut self, journal: &Arc<dyn Journal>) -> Result<(), ApplyError> {
+        if !self.waiting.is_empty() {
+            self.wait()?;
+            self.launch_waiting(journal);
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, journal: &Arc<dyn Journal>) -> Result<(), ApplyError> {
+        if self.waiting_bytes > WAITING_BYTES_MAX { self.push_all(journal) } else { Ok(()) }
+    }
+}

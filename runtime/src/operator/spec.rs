@@ -1,0 +1,291 @@
+//! What an operator is deployed with: the request as users write it, and the same thing checked and parsed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tidemill_model::series::escape_name;
+use tidemill_model::{Selector, SeriesKey};
+
+use crate::error::DeployError;
+use crate::guest::{About, Limits, World};
+
+/// Longest name of an operator, characters.
+const NAME_CHARS_MAX: usize = 64;
+/// How long samples may be late unless the operator says otherwise.
+const DEFAULT_LATENESS: &str = "2s";
+/// The output's measurement unless the operator says otherwise.
+const DEFAULT_OUTPUT: &str = "{measurement}_{operator}";
+
+/// Where a new operator begins to read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// At the oldest record there is.
+    Earliest,
+    /// Behind the newest record at the time of the deploy.
+    #[default]
+    Latest,
+}
+
+/// A plugin to be deployed, as users write it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeployRequest {
+    /// The operator's name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// Name or hash of an installed plugin.
+    pub plugin: String,
+    /// A selector for every input port. A series that several ports select goes to the first one.
+    pub inputs: BTreeMap<String, String>,
+    /// Series with equal values of these labels form a group; absent: every series is its own group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<Vec<String>>,
+    /// The output's measurement; `{measurement}` and `{operator}` are filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Handed to the plugin as they are.
+    #[serde(default)]
+    pub params: serde_json::Map<String, serde_json::Value>,
+    /// Length of the windows of an aggregation, such as `60s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// How much later than the newest sample others may come and still count as in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lateness: Option<String>,
+    /// Where to begin.
+    #[serde(default)]
+    pub start: Start,
+    /// What the plugin may use.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// A deployed operator, checked and parsed.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    pub(crate) name: String,
+    pub(crate) generation: u64,
+    pub(crate) hash: String,
+    pub(crate) world: World,
+    /// One selector per input port, in the plugin's order.
+    pub(crate) inputs: Vec<Selector>,
+    /// Names of the output ports, in the plugin's order.
+    pub(crate) outputs: Vec<String>,
+    pub(crate) group_by: Option<Vec<String>>,
+    pub(crate) template: String,
+    pub(crate) params: String,
+    /// 0 for calculations.
+    pub(crate) window_ns: i64,
+    pub(crate) lateness_ns: i64,
+    pub(crate) limits: Limits,
+    /// Selects whatever has the shape of this operator's outputs. Those are never its inputs: neither its own nor those
+    /// of an earlier generation or of another partition.
+    own: Selector,
+}
+
+impl Spec {
+    /// Checks a request against what the plugin says of itself.
+    pub(crate) fn new(
+        request: &DeployRequest,
+        (hash, generation): (&str, u64),
+        world: World,
+        about: &About,
+    ) -> Result<Self, DeployError> {
+        check_name(&request.name)?;
+        request.limits.check().map_err(DeployError::invalid)?;
+        let inputs = inputs(request, about)?;
+        let template = request.output.as_deref().unwrap_or(DEFAULT_OUTPUT).to_owned();
+        let lateness_ns = duration("lateness", request.lateness.as_deref().unwrap_or(DEFAULT_LATENESS))?;
+        let window_ns = window(request, world)?;
+        check_template(&template, request.group_by.is_some(), about)?;
+        let shape = own_shape(&template, &request.name, request.group_by.is_some(), &about.outputs);
+        let own = shape.parse().map_err(|error| DeployError::invalid(format!("output {template:?}: {error}")))?;
+        Ok(Self {
+            name: request.name.clone(),
+            generation,
+            hash: hash.to_owned(),
+            world,
+            inputs,
+            outputs: about.outputs.clone(),
+            group_by: request.group_by.clone(),
+            template,
+            params: serde_json::Value::Object(request.params.clone()).to_string(),
+            window_ns,
+            lateness_ns,
+            limits: request.limits,
+            own,
+        })
+    }
+
+    /// The port that takes a series, if any does.
+    pub(crate) fn port_of(&self, key: &SeriesKey) -> Option<u32> {
+        if self.own.matches(key) {
+            return None;
+        }
+        let port = self.inputs.iter().position(|selector| selector.matches(key))?;
+        Some(port as u32)
+    }
+
+    /// The values of the group's labels; `None` if the series lacks one of them.
+    pub(crate) fn group_of(&self, key: &SeriesKey) -> Option<Vec<String>> {
+        let labels = self.group_by.as_deref().unwrap_or_default();
+        labels.iter().map(|name| key.label(name).map(str::to_owned)).collect()
+    }
+
+    /// The key of what the group with `first` as its first member sends to output port `port`.
+    pub(crate) fn output_key(&self, first: &SeriesKey, port: usize) -> Result<SeriesKey, String> {
+        let measurement = fill(&self.template, first.measurement(), &self.name);
+        let name = &self.outputs[port];
+        let (field, labels) = match &self.group_by {
+            Some(names) => {
+                let label = |name: &String| Some((name.clone(), first.label(name)?.to_owned()));
+                (name.clone(), names.iter().filter_map(label).collect())
+            }
+            None if name == "value" => (first.field().to_owned(), first.labels().to_vec()),
+            None => (format!("{}_{name}", first.field()), first.labels().to_vec()),
+        };
+        SeriesKey::new(measurement, field, labels).map_err(|error| error.to_string())
+    }
+}
+
+fn fill(template: &str, measurement: &str, operator: &str) -> String {
+    template.replace("{operator}", operator).replace("{measurement}", measurement)
+}
+
+fn own_shape(template: &str, operator: &str, grouped: bool, outputs: &[String]) -> String {
+    const MARK: &str = "\u{0}";
+    let measurement = escape_name(&fill(template, MARK, operator)).replace(MARK, "*");
+    let shape = |port: &String| match port.as_str() {
+        _ if grouped => format!("{measurement}:{}", escape_name(port)),
+        "value" => format!("{measurement}:*"),
+        _ => format!("{measurement}:*_{}", escape_name(port)),
+    };
+    outputs.iter().map(shape).collect::<Vec<_>>().join(";")
+}
+
+fn check_name(name: &str) -> Result<(), DeployError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(fits) {
+        let reason = format!("operator name {name:?} must have 1 to {NAME_CHARS_MAX} letters, digits, - or _");
+        return Err(DeployError::invalid(reason));
+    }
+    Ok(())
+}
+
+fn inputs(request: &DeployRequest, about: &About) -> Result<Vec<Selector>, DeployError> {
+    if let Some(unknown) = request.inputs.keys().find(|port| !about.inputs.contains(port)) {
+        let ports = about.inputs.join(", ");
+        return Err(DeployError::invalid(format!("plugin {} has no input {unknown:?}; it has: {ports}", about.name)));
+    }
+    let selector = |port: &String| {
+        let text = request.inputs.get(port).ok_or_else(|| {
+            DeployError::invalid(format!("input {port:?} of plugin {} needs a selector", about.name))
+        })?;
+        text.parse().map_err(|error| DeployError::invalid(format!("input {port:?}: {error}")))
+    };
+    about.inputs.iter().map(selector).collect()
+}
+
+fn window(request: &DeployRequest, world: World) -> Result<i64, DeployError> {
+    match (world, &request.window) {
+        (World::Calculation, None) => Ok(0),
+        (World::Calculation, Some(_)) => {
+            Err(DeployError::invalid("a calculation has no window: leave it out, or deploy an aggregation"))
+        }
+        (World::Aggregation, None) => Err(DeployError::invalid("an aggregation needs a window, such as \"60s\"")),
+        (World::Aggregation, Some(text)) => match duration("window", text)? {
+            0 => Err(DeployError::invalid("window must be longer than nothing")),
+            window_ns => Ok(window_ns),
+        },
+    }
+}
+
+fn check_template(template: &str, grouped: bool, about: &About) -> Result<(), DeployError> {
+    if template.is_empty() || template.contains([';', '*', '\u{0}']) {
+        return Err(DeployError::invalid(format!("output {template:?} must be a name without ; and *")));
+    }
+    if template == "{measurement}" && !grouped && about.outputs.iter().any(|port| port == "value") {
+        let reason = "output \"{measurement}\" would overwrite the input: add to it, as in \"{measurement}_{operator}\"";
+        return Err(DeployError::invalid(reason));
+    }
+    Ok(())
+}
+
+/// Parses `60s`, `500ms`, `1m`, `1h`, `1d`, `100us` or `5ns` into nanoseconds.
+fn duration(what: &str, text: &str) -> Result<i64, DeployError> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit_ns = match unit {
+        "ns" => 1,
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
+        _ => 0i64,
+    };
+    let parsed = number.parse::<i64>().ok().and_then(|number| number.checked_mul(unit_ns)).filter(|_| unit_ns > 0);
+    parsed.ok_or_else(|| DeployError::invalid(format!("{what} {text:?} is not a duration such as 500ms, 60s, 5m or 1h")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(inputs: &[&str], outputs: &[&str]) -> About {
+        let own = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+        About { name: "p".into(), version: "1".into(), inputs: own(inputs), outputs: own(outputs) }
+    }
+
+    fn spec(json: &str, world: World, about: &About) -> Result<Spec, String> {
+        let request: DeployRequest = serde_json::from_str(json).map_err(|e| e.to_string())?;
+        Spec::new(&request, ("hash", 1), world, about).map_err(|e| e.to_string())
+    }
+
+    fn key(text: &str) -> SeriesKey {
+        text.parse().expect("a key")
+    }
+
+    #[test]
+    fn outputs_are_named_after_the_series_or_after_the_group() {
+        let plugin = about(&["value"], &["value", "max"]);
+        let own = spec(r#"{"name":"r","plugin":"p","inputs":{"value":"*"}}"#, World::Calculation, &plugin).unwrap();
+        let first = key("turbine:power{site=A,unit=T1}");
+        assert_eq!(own.output_key(&first, 0), Ok(key("turbine_r:power{site=A,unit=T1}")));
+        assert_eq!(own.output_key(&first, 1), Ok(key("turbine_r:power_max{site=A,unit=T1}")));
+        let json = r#"{"name":"r","plugin":"p","inputs":{"value":"*"},"group_by":["site"],"output":"park"}"#;
+        let grouped = spec(json, World::Calculation, &plugin).unwrap();
+        assert_eq!(grouped.output_key(&first, 1), Ok(key("park:max{site=A}")));
+    }
+
+    #[test]
+    fn an_operator_never_reads_what_has_the_shape_of_its_outputs() {
+        let plugin = about(&["value"], &["value"]);
+        let spec = spec(r#"{"name":"r","plugin":"p","inputs":{"value":"*"}}"#, World::Calculation, &plugin).unwrap();
+        assert_eq!(spec.port_of(&key("turbine:power")), Some(0));
+        assert_eq!(spec.port_of(&key("turbine_r:power")), None);
+    }
+
+    #[test]
+    fn a_wrong_request_is_refused_with_the_remedy() {
+        let plugin = about(&["value"], &["value"]);
+        let check = |json: &str, world, needle: &str| {
+            let error = spec(json, world, &plugin).err().unwrap_or_default();
+            assert!(error.contains(needle), "{json}: {error}");
+        };
+        check(r#"{"name":"a b","plugin":"p","inputs":{"value":"*"}}"#, World::Calculation, "letters");
+        check(r#"{"name":"a","plugin":"p","inputs":{}}"#, World::Calculation, "needs a selector");
+        check(r#"{"name":"a","plugin":"p","inputs":{"value":"*","x":"*"}}"#, World::Calculation, "it has: value");
+        check(r#"{"name":"a","plugin":"p","inputs":{"value":":"}}"#, World::Calculation, "selector");
+        check(r#"{"name":"a","plugin":"p","inputs":{"value":"*"}}"#, World::Aggregation, "needs a window");
+        check(r#"{"name":"a","plugin":"p","inputs":{"value":"*"},"window":"60"}"#, World::Aggregation, "duration");
+        check(r#"{"name":"a","plugin":"p","inputs":{"value":"*"},"window":"60s"}"#, World::Calculation, "no window");
+        check(
+            r#"{"name":"a","plugin":"p","inputs":{"value":"*"},"output":"{measurement}"}"#,
+            World::Calculation,
+            "overwrite",
+        );
+        check(r#"{"name":"a","plugin":"p","inputs":{"value":"*"},"limits":{"output_rows":0}}"#, World::Calculation, "output_rows");
+    }
+}

@@ -1,0 +1,146 @@
+//! What people see of an operator: counters, state, logs. Written by its threads, read by everyone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use tidemill_journal::Progress;
+
+use crate::guest::Logs;
+use crate::operator::bytes::{Bytes, Damaged};
+
+/// An operator that lags by more records than this is catching up.
+const CATCHING_UP_RECORDS: u64 = 1000;
+
+/// Counts of one operator in one partition; they survive restarts in its checkpoints.
+#[derive(Default, Debug)]
+pub(crate) struct Counters {
+    pub(crate) rows_in: AtomicU64,
+    pub(crate) rows_out: AtomicU64,
+    pub(crate) late_rows: AtomicU64,
+    pub(crate) revised_windows: AtomicU64,
+    pub(crate) errors: AtomicU64,
+}
+
+impl Counters {
+    fn all(&self) -> [&AtomicU64; 5] {
+        [&self.rows_in, &self.rows_out, &self.late_rows, &self.revised_windows, &self.errors]
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.all().iter().for_each(|counter| out.extend_from_slice(&counter.load(Relaxed).to_le_bytes()));
+    }
+
+    pub(crate) fn decode(&self, bytes: &mut Bytes<'_>) -> Result<(), Damaged> {
+        self.all().iter().try_for_each(|counter| bytes.u64().map(|value| counter.store(value, Relaxed)))
+    }
+}
+
+/// One partition's part of an operator.
+#[derive(Default, Debug)]
+pub(crate) struct PartitionStatus {
+    pub(crate) counters: Counters,
+    pub(crate) state_bytes: AtomicU64,
+    /// When the newest checkpoint was written, ns since the Unix epoch; 0: never.
+    pub(crate) checkpoint_at: AtomicI64,
+    pub(crate) progress: Mutex<Option<Arc<Progress>>>,
+}
+
+/// What the threads of one operator share with everyone.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) partitions: Vec<PartitionStatus>,
+    pub(crate) last_error: Mutex<Option<String>>,
+    /// Why it could not be started.
+    pub(crate) failure: Mutex<Option<String>>,
+}
+
+impl Shared {
+    pub(crate) fn new(partitions: u32) -> Arc<Self> {
+        Arc::new(Self {
+            logs: Arc::default(),
+            partitions: (0..partitions).map(|_| PartitionStatus::default()).collect(),
+            last_error: Mutex::new(None),
+            failure: Mutex::new(None),
+        })
+    }
+
+    /// Counts an error and remembers its text.
+    pub(crate) fn error(&self, partition: u32, reason: String) {
+        self.partitions[partition as usize].counters.errors.fetch_add(1, Relaxed);
+        *self.last_error.lock() = Some(reason);
+    }
+
+    /// The operator cannot run.
+    pub(crate) fn fail(&self, name: &str, reason: String) {
+        tracing::error!(operator = name, reason, "operator failed");
+        *self.failure.lock() = Some(reason);
+    }
+}
+
+/// What an operator is doing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct OperatorStatus {
+    /// Its name.
+    pub name: String,
+    /// The plugin's own name.
+    pub plugin: String,
+    /// The plugin's hash.
+    pub hash: String,
+    /// `calculation` or `aggregation`.
+    pub world: String,
+    /// `running`, `catching-up`, `paused` or `failed`.
+    pub state: &'static str,
+    /// Durable records that it has not read, over all partitions.
+    pub lag_records: u64,
+    /// How long ago its newest input was stamped; absent before the first.
+    pub staleness_ms: Option<i64>,
+    /// Input rows.
+    pub rows_in: u64,
+    /// Output rows.
+    pub rows_out: u64,
+    /// Input rows that came after their window had closed.
+    pub late_rows: u64,
+    /// Windows that were computed again.
+    pub revised_windows: u64,
+    /// Records and windows that the plugin failed on, and output rows that had no series to go to.
+    pub errors: u64,
+    /// The newest error.
+    pub last_error: Option<String>,
+    /// Bytes of its state.
+    pub state_bytes: u64,
+    /// Age of its oldest newest checkpoint; absent before the first.
+    pub checkpoint_age_ms: Option<i64>,
+}
+
+impl OperatorStatus {
+    /// Fills in what the threads have written.
+    pub(crate) fn fill(&mut self, shared: &Shared, now_ns: i64) {
+        let sum = |count: fn(&Counters) -> &AtomicU64| -> u64 {
+            shared.partitions.iter().map(|partition| count(&partition.counters).load(Relaxed)).sum()
+        };
+        self.rows_in = sum(|c| &c.rows_in);
+        self.rows_out = sum(|c| &c.rows_out);
+        self.late_rows = sum(|c| &c.late_rows);
+        self.revised_windows = sum(|c| &c.revised_windows);
+        self.errors = sum(|c| &c.errors);
+        self.last_error = shared.last_error.lock().clone();
+        self.state_bytes = shared.partitions.iter().map(|partition| partition.state_bytes.load(Relaxed)).sum();
+        let oldest = shared.partitions.iter().map(|partition| partition.checkpoint_at.load(Relaxed)).min();
+        self.checkpoint_age_ms = oldest.filter(|at| *at != 0).map(|at| (now_ns - at).max(0) / 1_000_000);
+        let progress: Vec<_> = shared.partitions.iter().filter_map(|p| p.progress.lock().clone()).collect();
+        self.lag_records = progress.iter().map(|p| p.lag_records()).sum();
+        self.staleness_ms = progress.iter().filter_map(|p| p.staleness(now_ns)).min().map(|ns| ns / 1_000_000);
+        let failure = shared.failure.lock().clone().or_else(|| {
+            let stopped = progress.iter().find(|p| p.is_stopped() && p.error().is_some())?;
+            stopped.error()
+        });
+        if failure.is_some() {
+            (self.state, self.last_error) = ("failed", failure);
+        } else if self.state == "running" && self.lag_records > CATCHING_UP_RECORDS {
+            self.state = "catching-up";
+        }
+    }
+}

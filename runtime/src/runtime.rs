@@ -1,0 +1,269 @@
+//! The runtime: installed plugins, deployed operators, and the way to change both.
+//!
+//! Which operators there are stands in the catalog, so that it survives restarts and every node agrees on it; a deploy
+//! is a record. [`Runtime::run`] makes the running operators match the catalog.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tidemill_journal::{Catalog, Cursor, Env, Journal, TOPIC_DATA, TopicPartition};
+use tidemill_model::payload::{OperatorDefinition, OperatorState};
+use tokio::sync::oneshot;
+
+use crate::error::{DeployError, InstallError, RuntimeError};
+use crate::guest::{Instance, Limits, LogLine, Logs, Plugin, World, engine};
+use crate::history::History;
+use crate::operator::checkpoint::CheckpointFile;
+use crate::operator::fold::Surroundings;
+use crate::operator::spec::{DeployRequest, Spec, Start};
+use crate::operator::status::OperatorStatus;
+use crate::plugins::{PluginInfo, Plugins};
+use crate::supervisor::Supervisor;
+
+/// What the runtime needs to know.
+#[derive(Clone, Debug)]
+pub struct RuntimeConfig {
+    /// Where plugins and checkpoints are kept.
+    pub dir: PathBuf,
+    /// How often operators write a checkpoint, if writing one takes a tenth of that or less.
+    pub checkpoint_every: Duration,
+    /// What an operator may ask for at most.
+    pub limits: Limits,
+}
+
+impl RuntimeConfig {
+    /// A checkpoint every second; operators may ask for 10 times the default fuel and 1 GiB of memory.
+    pub fn new(dir: PathBuf) -> Self {
+        let defaults = Limits::default();
+        let fuel_per_call = defaults.fuel_per_call.saturating_mul(10);
+        let limits = Limits { fuel_per_call, memory_bytes: 1 << 30, output_rows: defaults.output_rows };
+        Self { dir, checkpoint_every: Duration::from_secs(1), limits }
+    }
+}
+
+/// Installed plugins and deployed operators.
+pub struct Runtime {
+    config: RuntimeConfig,
+    pub(crate) plugins: Plugins,
+    pub(crate) around: Surroundings,
+    pub(crate) supervisor: Mutex<Supervisor>,
+    /// Deploys happen one after the other, so that generations grow.
+    pub(crate) deploying: tokio::sync::Mutex<()>,
+}
+
+impl Runtime {
+    /// Opens the runtime. No operator runs before [`Runtime::run`].
+    ///
+    /// # Errors
+    /// When the directory cannot be used or this machine cannot run Wasm.
+    pub async fn open(
+        config: RuntimeConfig,
+        journal: Arc<dyn Journal>,
+        partitions: u32,
+        catalog: Arc<Catalog>,
+        history: Arc<dyn History>,
+        env: Arc<dyn Env>,
+    ) -> Result<Arc<Self>, RuntimeError> {
+        let plugins = Plugins::open(config.dir.join("plugins"), engine()?, env.clone())?;
+        let checkpoint_every = config.checkpoint_every;
+        let around = Surroundings { journal, catalog, history, env, partitions, checkpoint_every };
+        let supervisor = Mutex::new(Supervisor::default());
+        Ok(Arc::new(Self { config, plugins, around, supervisor, deploying: tokio::sync::Mutex::default() }))
+    }
+
+    /// Checks, compiles, tries and stores a plugin. Blocks for as long as compiling takes; call it on a thread of its own.
+    ///
+    /// # Errors
+    /// Why the file is not accepted, and what to do about it.
+    pub fn install(&self, wasm: &[u8]) -> Result<PluginInfo, InstallError> {
+        self.plugins.install(wasm)
+    }
+
+    /// The installed plugins, by name, the newest of a name first.
+    pub fn plugins(&self) -> Vec<PluginInfo> {
+        self.plugins.list()
+    }
+
+    /// Deploys a plugin as an operator, or replaces the operator of that name: it starts from nothing then.
+    ///
+    /// # Errors
+    /// What is wrong with the request, and what to do about it.
+    pub async fn deploy(self: &Arc<Self>, request: DeployRequest) -> Result<OperatorStatus, DeployError> {
+        let _one_at_a_time = self.deploying.lock().await;
+        let info = self.find_plugin(&request.plugin)?;
+        self.check_ceiling(&request.limits)?;
+        let name = request.name.clone();
+        // Never the number of an operator that was removed: followers would drop the new one's outputs as repetitions.
+        let now_ms = u64::try_from(self.around.env.now() / 1_000_000).unwrap_or(0);
+        let generation = self.definition(&name).map_or(now_ms, |old| now_ms.max(old.generation + 1));
+        let (plugin, spec) = self.try_out(info.hash.clone(), generation, request.clone()).await?;
+        drop(plugin);
+        if request.start == Start::Latest {
+            self.begin_at_latest(&spec).await?;
+        }
+        let config = serde_json::to_string(&request).expect("a deploy request has a JSON form");
+        let state = OperatorState::Running as u32;
+        let definition =
+            OperatorDefinition { name: name.clone(), plugin_hash: info.hash, config, state, generation, plugin: info.name };
+        self.around.catalog.put_operator(definition).await?;
+        self.status_of(&name)
+    }
+
+    /// Runs, pauses or removes an operator.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub async fn set_state(&self, name: &str, state: OperatorState) -> Result<(), DeployError> {
+        let definition = self.definition(name).ok_or_else(|| self.no_such_operator(name))?;
+        let definition = OperatorDefinition { state: state as u32, ..definition };
+        Ok(self.around.catalog.put_operator(definition).await?)
+    }
+
+    /// What the deployed operators are doing, by name.
+    pub fn operators(&self) -> Vec<OperatorStatus> {
+        let now_ns = self.around.env.now();
+        let supervisor = self.supervisor.lock();
+        let definitions = self.around.catalog.operators();
+        definitions.iter().map(|definition| self.status(definition, &supervisor, now_ns)).collect()
+    }
+
+    /// The newest `limit` lines that an operator's plugin has logged, oldest first; `None` if there is no such operator.
+    pub fn logs(&self, name: &str, limit: usize) -> Option<Vec<LogLine>> {
+        self.definition(name)?;
+        let supervisor = self.supervisor.lock();
+        Some(supervisor.shared(name).map(|shared| shared.logs.newest(limit)).unwrap_or_default())
+    }
+
+    /// Where an operator's checkpoints go.
+    pub(crate) fn operator_dir(&self, name: &str, generation: u64) -> PathBuf {
+        self.operators_dir().join(format!("{name}-{generation}"))
+    }
+
+    pub(crate) fn operators_dir(&self) -> PathBuf {
+        self.config.dir.join("operators")
+    }
+
+    /// The plugin and the parsed request of a definition. Compiles: only on an operator's own thread.
+    pub(crate) fn load(&self, definition: &OperatorDefinition) -> Result<(Arc<Plugin>, Arc<Spec>), String> {
+        let request: DeployRequest = serde_json::from_str(&definition.config)
+            .map_err(|error| format!("its definition cannot be read: {error}; deploy it again"))?;
+        let hash = &definition.plugin_hash;
+        let info = self.plugins.find(hash);
+        let info = info.ok_or_else(|| format!("plugin {} ({hash}) is not installed on this node", definition.plugin))?;
+        let plugin = self.plugins.compiled(hash).map_err(|error| error.to_string())?;
+        let spec = Spec::new(&request, (hash, definition.generation), plugin.world(), &info.about());
+        Ok((plugin, Arc::new(spec.map_err(|error| error.to_string())?)))
+    }
+
+    fn definition(&self, name: &str) -> Option<OperatorDefinition> {
+        self.around.catalog.operators().into_iter().find(|definition| definition.name == name)
+    }
+
+    fn no_such_operator(&self, name: &str) -> DeployError {
+        let names: Vec<_> = self.around.catalog.operators().into_iter().map(|definition| definition.name).collect();
+        let reason = match names.as_slice() {
+            [] => format!("there is no operator {name:?}; none is deployed"),
+            names => format!("there is no operator {name:?}; deployed are: {}", names.join(", ")),
+        };
+        DeployError::NotFound { reason }
+    }
+
+    fn find_plugin(&self, name_or_hash: &str) -> Result<PluginInfo, DeployError> {
+        self.plugins.find(name_or_hash).ok_or_else(|| {
+            let mut names: Vec<_> = self.plugins.list().into_iter().map(|info| info.name).collect();
+            names.dedup();
+            let there = if names.is_empty() { "none is installed".into() } else { format!("installed are: {}", names.join(", ")) };
+            DeployError::NotFound { reason: format!("there is no plugin {name_or_hash:?}; {there}") }
+        })
+    }
+
+    fn check_ceiling(&self, asked: &Limits) -> Result<(), DeployError> {
+        let most = &self.config.limits;
+        let pairs = [
+            ("fuel_per_call", asked.fuel_per_call, most.fuel_per_call),
+            ("memory_bytes", asked.memory_bytes, most.memory_bytes),
+            ("output_rows", asked.output_rows, most.output_rows),
+        ];
+        match pairs.into_iter().find(|(_, asked, most)| asked > most) {
+            None => Ok(()),
+            Some((name, asked, most)) => {
+                Err(DeployError::invalid(format!("limit {name} is {asked}, this node allows at most {most}")))
+            }
+        }
+    }
+
+    /// Parses the request and lets a guest see its parameters, on a thread of its own.
+    async fn try_out(
+        self: &Arc<Self>,
+        hash: String,
+        generation: u64,
+        request: DeployRequest,
+    ) -> Result<(Arc<Plugin>, Arc<Spec>), DeployError> {
+        let (answer, result) = oneshot::channel();
+        let runtime = self.clone();
+        let attempt = async move {
+            // Nobody may be waiting any more; that is fine.
+            let _ = answer.send(runtime.try_out_here(&hash, generation, &request));
+        };
+        drop(self.around.env.spawn_thread("deploy", Box::pin(attempt)));
+        result.await.unwrap_or_else(|_| Err(DeployError::invalid("the plugin could not be tried out")))
+    }
+
+    fn try_out_here(
+        &self,
+        hash: &str,
+        generation: u64,
+        request: &DeployRequest,
+    ) -> Result<(Arc<Plugin>, Arc<Spec>), DeployError> {
+        let info = self.find_plugin(hash)?;
+        let plugin = self.plugins.compiled(hash).map_err(|error| DeployError::invalid(error.to_string()))?;
+        let spec = Spec::new(request, (hash, generation), plugin.world(), &info.about())?;
+        let mut trial = Instance::new(&plugin, spec.limits, Arc::new(Logs::default()), self.around.env.clone())?;
+        trial.configure(&spec.params)?;
+        Ok((plugin, Arc::new(spec)))
+    }
+
+    /// Writes first checkpoints that hold nothing but a cursor at the journal's present end.
+    async fn begin_at_latest(&self, spec: &Spec) -> Result<(), DeployError> {
+        let dir = self.operator_dir(&spec.name, spec.generation);
+        for partition in 0..self.around.partitions {
+            let bounds = self.around.journal.bounds(&TopicPartition::new(TOPIC_DATA, partition)).await?;
+            let cursor = Cursor::at(bounds.durable, bounds.records);
+            CheckpointFile::new(&dir, partition).write(spec, &cursor, &[])?;
+        }
+        Ok(())
+    }
+
+    fn status_of(&self, name: &str) -> Result<OperatorStatus, DeployError> {
+        let definition = self.definition(name).ok_or_else(|| self.no_such_operator(name))?;
+        Ok(self.status(&definition, &self.supervisor.lock(), self.around.env.now()))
+    }
+
+    fn status(&self, definition: &OperatorDefinition, supervisor: &Supervisor, now_ns: i64) -> OperatorStatus {
+        let info = self.plugins.find(&definition.plugin_hash);
+        let is_paused = definition.operator_state() == Some(OperatorState::Paused);
+        let mut status = OperatorStatus {
+            name: definition.name.clone(),
+            plugin: definition.plugin.clone(),
+            hash: definition.plugin_hash.clone(),
+            world: info.map_or_else(|| World::Calculation.name().to_owned(), |info| info.world),
+            state: if is_paused { "paused" } else { "running" },
+            lag_records: 0,
+            staleness_ms: None,
+            rows_in: 0,
+            rows_out: 0,
+            late_rows: 0,
+            revised_windows: 0,
+            errors: 0,
+            last_error: None,
+            state_bytes: 0,
+            checkpoint_age_ms: None,
+        };
+        if let Some(shared) = supervisor.shared_of(&definition.name, definition.generation) {
+            status.fill(shared, now_ns);
+        }
+        status
+    }
+}
