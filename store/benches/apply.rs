@@ -89,5 +89,25 @@ fn rebuild(criterion: &mut Criterion) {
     println!("bytes per sample on disk: {per_sample:.3}");
 }
 
-criterion_group!(benches, apply, rebuild);
+fn scan(criterion: &mut Criterion) {
+    let mut world = World::new(&[ValueType::Float; SERIES]);
+    fill(&mut world, 2_000, 100);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut driver = world.open(dir.path(), 500_000).expect("a new replica");
+    driver.follow(&world);
+    driver.stop();
+    let mut group = criterion.benchmark_group("scan");
+    group.sample_size(10).throughput(Throughput::Elements(100 * 2_000));
+    group.bench_function("100 series x 2000 rows, warm", |bencher| {
+        let snapshot = driver.replica.snapshot();
+        bencher.iter(|| {
+            let scan = |series: &std::sync::Arc<tidemill_model::Series>| {
+                snapshot.scan(series.id, tidemill_model::TimeRange::ALL).expect("good blocks").len()
+            };
+            snapshot.series()[..100].iter().map(scan).sum::<usize>()
+        });
+    });
+}
+
+criterion_group!(benches, apply, rebuild, scan);
 criterion_main!(benches);

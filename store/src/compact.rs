@@ -99,9 +99,11 @@ impl Replica {
             };
             let blocks = manifest.blocks.iter().map(open).collect();
             view.blocks = Arc::new(self.block_set(blocks, &manifest.deletions));
+            drop(view);
+            // Still inside the change: once the replica is closed, nothing is deleted any more.
+            self.storage.discard(run.iter().map(|entry| entry.file));
         };
         self.storage.commit(draft, change, publish)?;
-        self.storage.discard(run.iter().map(|entry| entry.file));
         self.storage.compactions.fetch_add(1, Relaxed);
         Ok(true)
     }

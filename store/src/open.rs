@@ -65,7 +65,13 @@ pub(crate) fn tidy(config: &ReplicaConfig, manifest: Option<&Manifest>) -> Resul
         }
         if is_temporary || block.is_some_and(|number| !known.contains(&number)) {
             tracing::info!(file = %path.display(), "file of an unfinished change deleted");
-            fs::remove_file(&path).map_err(|error| StoreError::io(&path, "delete the file", &error))?;
+            match fs::remove_file(&path) {
+                // Threads of an earlier opening clean up after themselves.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::io(&path, "delete the file", &error));
+                }
+                _ => {}
+            }
         } else if block.is_none() && name != MANIFEST {
             tracing::warn!(file = %path.display(), "file does not belong to the replica; ignored");
         }

@@ -1,4 +1,5 @@
 //! Replicas with different flush thresholds, restarted at different moments, hold exactly what a map would hold.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! When a memtable goes to disk, and what happens when it cannot.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The later write wins, wherever the earlier one lies by then.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! A snapshot shows one position, whatever happens after it was taken.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

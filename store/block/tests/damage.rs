@@ -1,4 +1,5 @@
 //! Whatever happened to a block's bytes: the same samples or an error, never other samples and never a panic.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! Sensor data stays small: what a sample costs on disk.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use tidemill_model::{JournalIdentity, SampleColumn, SeriesId, TimeRange, ValueType, Values};
 use tidemill_store_block::{Block, BlockWriter, PageCache};

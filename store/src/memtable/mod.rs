@@ -84,9 +84,9 @@ impl Rows {
         &self.texts[TextRef(bits).bounds()]
     }
 
-    /// Number of rows, where texts count as many rows as would fit into their bytes.
+    /// Number of rows and deletions, where texts count as many rows as would fit into their bytes.
     pub(crate) fn weight(&self) -> usize {
-        self.len + self.texts.len() / size_of::<Row>()
+        self.len + self.deletions + self.texts.len() / size_of::<Row>()
     }
 
     /// Whether nothing was applied.
