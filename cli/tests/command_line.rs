@@ -1,4 +1,5 @@
 //! The command line: what it accepts, and how it says no.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and makes its own threads")]
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

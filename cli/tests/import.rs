@@ -1,4 +1,5 @@
 //! `tidemill import` without a node: what it makes of a file.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,4 +1,5 @@
 //! The table formatter.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use tidemill_cli::table::Table;
 

@@ -15,6 +15,8 @@ use crate::table::Table;
 
 /// Pause between two looks at a rebuild.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// A replica that had failed before may take this long to notice that it shall be rebuilt.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The commands about replicas.
 #[derive(Subcommand, Debug)]
@@ -115,6 +117,7 @@ fn follow(context: &Context, name: &str, timeout: Duration) -> anyhow::Result<()
         bar.set_position(lag_max - lag);
         match compare(replica, &replicas) {
             Verdict::Wait => {}
+            Verdict::Failed(_) if clock.elapsed() < GRACE => {}
             Verdict::Failed(reason) => return Err(ended(Exit::Failure, format!("replica {name} failed: {reason}"))),
             Verdict::Differs(other) => {
                 let message = format!("replica {name} differs from {other} at the same position");

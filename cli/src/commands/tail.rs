@@ -116,6 +116,7 @@ impl Tail<'_> {
         match event.name.as_str() {
             "snapshot" | "samples" => self.tell_samples(&data)?,
             "gap" => self.tell_gap(&data)?,
+            "delete" => self.tell_delete(&data)?,
             "slow" => say(format_args!("the node cut this connection: {}", text(&data["reason"]))),
             "error" => say(format_args!("the node reports: {}", event.data)),
             _ => {}
@@ -131,6 +132,14 @@ impl Tail<'_> {
         say(format_args!("gap: {}", text(&data["reason"])));
         if self.context.json {
             output::json(&json!({ "gap": data }))?;
+        }
+        Ok(())
+    }
+
+    fn tell_delete(&self, data: &Value) -> anyhow::Result<()> {
+        match self.context.json {
+            true => output::json(&json!({ "delete": data }))?,
+            false => say(format_args!("a range of samples was deleted: {data}")),
         }
         Ok(())
     }

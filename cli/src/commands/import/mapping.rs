@@ -61,10 +61,10 @@ pub enum TimeFormat {
 }
 
 impl TimeFormat {
-    /// The format that most of the cells have, if at least 9 in 10 do.
+    /// The format that more than half of the cells have; the others are then bad rows.
     pub fn of<'a>(cells: impl Iterator<Item = &'a str>) -> Option<Self> {
         let cells: Vec<&str> = cells.collect();
-        let is_most = |count: usize| count > 0 && count * 10 >= cells.len() * 9;
+        let is_most = |count: usize| count * 2 > cells.len();
         if is_most(cells.iter().filter(|cell| parse_date_time(cell).is_some()).count()) {
             return Some(TimeFormat::Date);
         }

@@ -101,7 +101,7 @@ fn list(context: &Context) -> anyhow::Result<()> {
         output::json(&serde_json::json!({ "plugins": plugins, "operators": operators }))?;
         return Ok(());
     }
-    let names = |value: &Value| items(value, "").iter().map(text).collect::<Vec<_>>().join(" ");
+    let names = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" ");
     print(&["plugin", "version", "world", "inputs", "outputs", "hash"], &plugins, |plugin| {
         let cell = |name: &str| text(&plugin[name]);
         let (inputs, outputs) = (names(&plugin["inputs"]), names(&plugin["outputs"]));
@@ -133,7 +133,7 @@ fn logs(context: &Context, name: &str, limit: u32) -> anyhow::Result<()> {
             output::json(line)?;
             continue;
         }
-        let time = crate::commands::series::time(&line["time"]);
+        let time = crate::commands::series::time(&line["time_ns"]);
         output::line(format!("{time}  {:5}  {}", text(&line["level"]), text(&line["text"])))?;
     }
     Ok(())
