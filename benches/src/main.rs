@@ -10,6 +10,7 @@ mod process;
 mod query;
 mod report;
 mod storage;
+mod wasm;
 
 use std::path::PathBuf;
 
@@ -38,6 +39,7 @@ const CASES: &[Case] = &[
     (&["rebuild"], storage::rebuild),
     (&["rollup", "rollup-batch"], storage::rollup),
     (&["ack-readable-p50", "ack-readable-p99"], query::ack_to_readable),
+    (&["wasm-native"], wasm::against_native),
 ];
 
 fn main() -> Result<()> {

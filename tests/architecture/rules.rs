@@ -44,7 +44,7 @@ const WRAPPED: &[(&str, &[&str])] = &[
     ("clap", &["tidemill-cli", "tidemill-bench"]),
     ("indicatif", &["tidemill-cli"]),
     ("csv", &["tidemill-cli"]),
-    ("anyhow", &["tidemill-cli", "tidemill-bench", "tidemill-tests"]),
+    ("anyhow", &["tidemill-cli", "tidemill-bench", "tidemill-features", "tidemill-tests"]),
 ];
 
 /// Where the arrows end: only these may use the server or the command.
