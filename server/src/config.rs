@@ -1,0 +1,54 @@
+//! What a node is started with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidemill_journal::Retention;
+pub use tidemill_journal_embedded::Sync;
+
+/// Everything a node needs to know.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// The data directory; made if it is not there.
+    pub data: PathBuf,
+    /// Where HTTP is served; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Number of replicas, named `r1`, `r2`, …
+    pub replicas: usize,
+    /// Partitions of the topic `data`, for a new journal.
+    pub partitions: u32,
+    /// When a write is acknowledged.
+    pub sync: Sync,
+    /// Size of a journal segment, for a new journal.
+    pub segment_bytes: u64,
+    /// How long samples stay in the journal.
+    pub retention: Retention,
+    /// Largest request body, decompressed.
+    pub body_bytes_max: usize,
+    /// Longest time a query may take.
+    pub query_timeout: Duration,
+    /// Queries that run at once; more wait for their turn.
+    pub queries_max: usize,
+    /// Live subscribers at once; more are refused.
+    pub subscribers_max: usize,
+}
+
+impl NodeConfig {
+    /// The usual node in `data`: two replicas, one partition, 127.0.0.1:7300, everything kept.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            http: SocketAddr::from((Ipv4Addr::LOCALHOST, 7300)),
+            replicas: 2,
+            partitions: 1,
+            sync: Sync::Always,
+            segment_bytes: 64 << 20,
+            retention: Retention::default(),
+            body_bytes_max: 64 << 20,
+            query_timeout: Duration::from_secs(30),
+            queries_max: 8,
+            subscribers_max: 10_000,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The newest records of a partition in memory, so that a thousand subscribers at the tail cost one read.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use tidemill_journal::Batch;
+use tidemill_model::{Offset, Record};
+
+/// Payload bytes kept per partition.
+const BYTES_MAX: usize = 16 << 20;
+
+/// A record that has been looked at.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The record.
+    pub record: Record,
+    /// The offset after it.
+    pub after: Offset,
+    /// Whether it repeats an earlier one and is to be skipped.
+    pub is_duplicate: bool,
+    /// What it looks like to the subscribers of a channel, encoded once for all of them; `None`: nothing in it for them.
+    encoded: Mutex<Vec<(u64, Option<Bytes>)>>,
+}
+
+impl Entry {
+    /// The encoding for a channel, made by `encode` when it is asked for first.
+    pub(crate) fn encoded(&self, channel: u64, encode: impl FnOnce(&Record) -> Option<Bytes>) -> Option<Bytes> {
+        let mut encoded = self.encoded.lock();
+        if let Some((_, bytes)) = encoded.iter().find(|(known, _)| *known == channel) {
+            return bytes.clone();
+        }
+        let bytes = encode(&self.record);
+        encoded.push((channel, bytes.clone()));
+        bytes
+    }
+}
+
+/// The records of a batch with the offsets after them.
+pub(super) fn entries(batch: Batch, is_duplicate: impl Fn(&Offset) -> bool) -> Vec<Arc<Entry>> {
+    let ends: Vec<_> = batch.records.iter().skip(1).map(|record| record.offset).chain([batch.next]).collect();
+    let entry = |(record, after): (Record, Offset)| {
+        let is_duplicate = is_duplicate(&record.offset);
+        Arc::new(Entry { record, after, is_duplicate, encoded: Mutex::default() })
+    };
+    batch.records.into_iter().zip(ends).map(entry).collect()
+}
+
+/// A ring of the newest records without a hole between them.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    ring: RwLock<Ring>,
+}
+
+/// Invariants: `entries` are consecutive; the first begins at `start`, the last ends at `end`.
+#[derive(Debug)]
+struct Ring {
+    start: Offset,
+    end: Offset,
+    bytes: usize,
+    entries: VecDeque<Arc<Entry>>,
+}
+
+impl Recent {
+    pub(super) fn new(at: Offset) -> Self {
+        Self { ring: RwLock::new(Ring { start: at, end: at, bytes: 0, entries: VecDeque::new() }) }
+    }
+
+    /// Forgets everything and goes on at `at`.
+    pub(super) fn restart(&self, at: Offset) {
+        *self.ring.write() = Ring { start: at, end: at, bytes: 0, entries: VecDeque::new() };
+    }
+
+    pub(super) fn push(&self, entries: Vec<Arc<Entry>>, end: Offset) {
+        let mut ring = self.ring.write();
+        ring.bytes += entries.iter().map(|entry| entry.record.payload.len()).sum::<usize>();
+        ring.entries.extend(entries);
+        ring.end = end;
+        while ring.bytes > BYTES_MAX {
+            let Some(oldest) = ring.entries.pop_front() else { break };
+            ring.bytes -= oldest.record.payload.len();
+            ring.start = oldest.after;
+        }
+    }
+
+    /// Records from `from` on, about `bytes` of them; `None` when `from` lies before what is kept.
+    pub(crate) fn since(&self, from: Offset, bytes: usize) -> Option<Vec<Arc<Entry>>> {
+        let ring = self.ring.read();
+        if from < ring.start || from > ring.end {
+            return None;
+        }
+        let first = ring.entries.partition_point(|entry| entry.after <= from);
+        let mut taken = 0;
+        let wanted = ring.entries.range(first..).take_while(|entry| {
+            let is_wanted = taken < bytes;
+            taken += entry.record.payload.len() + 1;
+            is_wanted
+        });
+        Some(wanted.cloned().collect())
+    }
+}
