@@ -4,9 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use tidemill_journal::{Retention, SystemEnv};
+use tidemill_server::{Node, NodeConfig, Sync};
+use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Exit, ended};
+use crate::output::{line, say, stderr_is_terminal};
+use crate::stop::{abort_at_next_signal, wait_for_signal};
 use crate::time::{parse_bytes, parse_duration};
 
 /// Options of `tidemill serve`.
@@ -75,5 +81,56 @@ pub fn check_address(http: SocketAddr, insecure: bool) -> anyhow::Result<()> {
 /// When the node cannot start.
 pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     check_address(args.http, args.insecure)?;
-    anyhow::bail!("this build has no node yet")
+    start_log("info");
+    runtime()?.block_on(async {
+        let node = start(args).await?;
+        say("the node is ready; stop it with Ctrl-C");
+        line(format_args!("http://{}", node.address()))?;
+        wait_for_signal().await;
+        shut_down(node).await;
+        Ok(())
+    })
+}
+
+/// The runtime that a node lives on.
+///
+/// # Errors
+/// When threads cannot be started.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the threads of the node")
+}
+
+/// Logs to standard error what `TIDEMILL_LOG` asks for, else `level` and above.
+pub(crate) fn start_log(level: &str) {
+    let filter = EnvFilter::try_from_env("TIDEMILL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let has_colour = stderr_is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(has_colour).init();
+}
+
+/// Starts a node with the real clock and the real file system.
+///
+/// # Errors
+/// When the data directory cannot be used, is damaged or in use, or the address is taken.
+pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Node> {
+    let config = NodeConfig {
+        http: args.http,
+        replicas: usize::try_from(args.replicas)?,
+        partitions: args.partitions,
+        sync: match args.fsync {
+            Fsync::Always => Sync::Always,
+            Fsync::Never => Sync::Never,
+        },
+        retention: Retention { age: args.retention_age, bytes: args.retention_bytes },
+        ..NodeConfig::new(&args.data)
+    };
+    Node::start(config, SystemEnv::new()).await.with_context(|| format!("start a node on {}", args.data.display()))
+}
+
+/// Drains the node; another signal meanwhile aborts the process.
+pub(crate) async fn shut_down(node: Node) {
+    say("draining; once more to abort");
+    tokio::select! {
+        () = node.shutdown() => say("stopped"),
+        () = abort_at_next_signal() => {}
+    }
 }
