@@ -165,15 +165,15 @@ fn open_journal(config: &NodeConfig, env: &Arc<dyn Env>) -> Result<Arc<EmbeddedJ
 
 async fn create_topics(journal: &dyn Journal, config: &NodeConfig) -> Result<(), NodeError> {
     let existing = journal.topics().await?;
-    if let Some(data) = existing.iter().find(|topic| topic.name == TOPIC_DATA) {
-        if data.partitions != config.partitions {
-            return Err(NodeError::Config(format!(
-                "the journal in {} has {} data partitions, {} were asked for: the number cannot change",
-                config.data.display(),
-                data.partitions,
-                config.partitions
-            )));
-        }
+    if let Some(data) = existing.iter().find(|topic| topic.name == TOPIC_DATA)
+        && data.partitions != config.partitions
+    {
+        return Err(NodeError::Config(format!(
+            "the journal in {} has {} data partitions, {} were asked for: the number cannot change",
+            config.data.display(),
+            data.partitions,
+            config.partitions
+        )));
     }
     let data = TopicConfig { name: TOPIC_DATA.into(), partitions: config.partitions, retention: config.retention };
     journal.create(data).await?;

@@ -169,10 +169,10 @@ impl Slot {
 
     fn remove_files(&self) {
         tracing::info!(replica = self.name, "replica is rebuilt from the journal");
-        if let Err(error) = std::fs::remove_dir_all(&self.dir) {
-            if error.kind() != std::io::ErrorKind::NotFound {
-                tracing::error!(replica = self.name, %error, "replica directory cannot be removed");
-            }
+        if let Err(error) = std::fs::remove_dir_all(&self.dir)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::error!(replica = self.name, %error, "replica directory cannot be removed");
         }
     }
 

@@ -229,10 +229,10 @@ fn place(body: &[u8], part: &[u8]) -> usize {
 #[inline]
 fn check_texts(body: &[u8], line: &Line<'_, '_>) -> Result<(), Problem> {
     for field in line.fields {
-        if let FieldValue::Text(raw) = field.value {
-            if let Err(error) = std::str::from_utf8(raw) {
-                return Err(Problem::new(place(body, raw) + error.valid_up_to(), "the string is not valid UTF-8"));
-            }
+        if let FieldValue::Text(raw) = field.value
+            && let Err(error) = std::str::from_utf8(raw)
+        {
+            return Err(Problem::new(place(body, raw) + error.valid_up_to(), "the string is not valid UTF-8"));
         }
     }
     Ok(())

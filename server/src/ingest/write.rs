@@ -78,11 +78,11 @@ pub(crate) async fn write(app: &App, body: &[u8], request: Request) -> Result<Wr
             store(app, body, request).await?
         }
     };
-    if let Ack::Applied(count) = request.ack {
-        if !app.replicas.wait_applied(&written.position, count, request.ack_timeout).await {
-            let message = format!("the write is durable, but {count} replicas have not applied it in time");
-            return Err(ApiError::unavailable(message, 1).header(crate::http::POSITION, &written.position.to_string()));
-        }
+    if let Ack::Applied(count) = request.ack
+        && !app.replicas.wait_applied(&written.position, count, request.ack_timeout).await
+    {
+        let message = format!("the write is durable, but {count} replicas have not applied it in time");
+        return Err(ApiError::unavailable(message, 1).header(crate::http::POSITION, &written.position.to_string()));
     }
     Ok(written)
 }
