@@ -19,7 +19,8 @@ fn process(criterion: &mut Criterion) {
     let engine = engine().expect("this machine runs wasm");
     let wasm = wat::parse_str(include_str!("../tests/guests/sums.wat")).expect("the guest is well-formed");
     let plugin = Plugin::compile(&engine, &inspect(&engine, &wasm).expect("a plugin")).expect("it compiles");
-    let mut guest = Instance::new(&plugin, Limits::default(), Arc::new(Logs::default()), SystemEnv::new()).expect("it starts");
+    let mut guest =
+        Instance::new(&plugin, Limits::default(), Arc::new(Logs::default()), SystemEnv::new()).expect("it starts");
     guest.configure("{}").expect("it takes no parameters");
     let bounds = OutputBounds { groups: GROUPS, ports: 2 };
     let mut group = criterion.benchmark_group("process");

@@ -137,7 +137,8 @@ impl Plugins {
         let file = self.dir.join(format!("{hash}.wasm"));
         let wasm = std::fs::read(&file).map_err(|error| RuntimeError::io("read", &file, &error))?;
         if format!("{:032x}", xxh3_128(&wasm)) != hash {
-            let reason = format!("{} is damaged: its content has another hash; install the plugin again", file.display());
+            let reason =
+                format!("{} is damaged: its content has another hash; install the plugin again", file.display());
             return Err(InstallError::Refused { reason });
         }
         let plugin = Arc::new(Plugin::compile(&self.engine, &inspect(&self.engine, &wasm)?)?);

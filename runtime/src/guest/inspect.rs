@@ -85,7 +85,9 @@ pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspected, InstallError> 
         return Err(InstallError::TooLarge { bytes: wasm.len(), limit: PLUGIN_BYTES_MAX });
     }
     if Parser::is_component(wasm) {
-        return Err(refused("it is a component; pass the core module that the component was made from (before `wasm-tools component new`)"));
+        return Err(refused(
+            "it is a component; pass the core module that the component was made from (before `wasm-tools component new`)",
+        ));
     }
     if !Parser::is_core_wasm(wasm) {
         return Err(InstallError::NotWasm { reason: "it does not begin like a WebAssembly module".into() });
@@ -163,9 +165,9 @@ impl Walk {
 
     fn check_memory(&self) -> Result<(), InstallError> {
         match self.memories.as_slice() {
-            [memory] if memory.memory64 || memory.shared || memory.page_size_log2.is_some() => {
-                Err(refused("its memory is 64-bit, shared or of an unusual page size; build for wasm32-unknown-unknown"))
-            }
+            [memory] if memory.memory64 || memory.shared || memory.page_size_log2.is_some() => Err(refused(
+                "its memory is 64-bit, shared or of an unusual page size; build for wasm32-unknown-unknown",
+            )),
             [_] => Ok(()),
             memories => Err(refused(format!("it has {} memories, it needs exactly one", memories.len()))),
         }
@@ -240,7 +242,8 @@ fn check_function(number: u32, body: &FunctionBody<'_>) -> Result<(), InstallErr
         locals += u64::from(group.map_err(damaged)?.0);
     }
     if locals > LOCALS_MAX || bytes > FUNCTION_BYTES_MAX || locals * bytes > LOCALS_TIMES_BYTES_MAX {
-        let reason = format!("function {number} has {locals} locals in {bytes} bytes, too much to compile: split it up");
+        let reason =
+            format!("function {number} has {locals} locals in {bytes} bytes, too much to compile: split it up");
         return Err(refused(reason));
     }
     for operator in body.get_operators_reader().map_err(damaged)? {

@@ -137,9 +137,9 @@ impl Plugin {
         let module = Module::new(engine, &inspected.wasm).map_err(not_wasm)?;
         let mut linker = Linker::new(engine);
         linker.func_wrap(HOST_MODULE, HOST_LOG, log).map_err(not_wasm)?;
-        let pre = linker
-            .instantiate_pre(&module)
-            .map_err(|error| InstallError::Refused { reason: format!("its import of {HOST_LOG} does not fit: {error:#}") })?;
+        let pre = linker.instantiate_pre(&module).map_err(|error| InstallError::Refused {
+            reason: format!("its import of {HOST_LOG} does not fit: {error:#}"),
+        })?;
         Ok(Self { pre, world: inspected.world, globals: inspected.globals })
     }
 
@@ -212,7 +212,8 @@ impl Instance {
         store.limiter(|host| &mut host.limits);
         store.set_fuel(limits.fuel_per_call).map_err(start)?;
         let instance = plugin.pre.instantiate(&mut store).map_err(start)?;
-        let memory = instance.get_memory(&mut store, "memory").ok_or_else(|| CallError::malformed("start", "no memory"))?;
+        let memory =
+            instance.get_memory(&mut store, "memory").ok_or_else(|| CallError::malformed("start", "no memory"))?;
         store.data_mut().memory = Some(memory);
         if let Some(initialize) = instance.get_func(&mut store, "_initialize") {
             initialize.typed::<(), ()>(&store).map_err(start)?.call(&mut store, ()).map_err(start)?;
@@ -388,13 +389,14 @@ impl Instance {
     pub fn restore(&mut self, image: &Image) -> Result<(), CallError> {
         let start = |reason: String| CallError::Start { reason };
         let missing = image.memory_bytes.checked_sub(self.memory_bytes());
-        let missing = missing.ok_or_else(|| start("the checkpoint belongs to another plugin: its memory is smaller".into()))?;
+        let missing =
+            missing.ok_or_else(|| start("the checkpoint belongs to another plugin: its memory is smaller".into()))?;
         if image.globals.len() != self.globals.len() {
             return Err(start("the checkpoint belongs to another plugin: it has other globals".into()));
         }
-        self.memory
-            .grow(&mut self.store, missing / (64 << 10))
-            .map_err(|_| start(format!("its state needs {} bytes of memory: raise memory_bytes", image.memory_bytes)))?;
+        self.memory.grow(&mut self.store, missing / (64 << 10)).map_err(|_| {
+            start(format!("its state needs {} bytes of memory: raise memory_bytes", image.memory_bytes))
+        })?;
         image.write_to(self.memory.data_mut(&mut self.store));
         for (global, bits) in self.globals.iter().zip(&image.globals) {
             global.set(&mut self.store, image::value_of(*bits)).map_err(|error| start(format!("{error:#}")))?;
@@ -446,7 +448,8 @@ impl Instance {
     }
 
     fn put<T: Element>(&mut self, call: &'static str, values: &[T]) -> Result<(u32, u32), CallError> {
-        let (at, _) = self.put_raw(call, T::BYTES, values.len() * T::BYTES as usize, |target| T::write(values, target))?;
+        let (at, _) =
+            self.put_raw(call, T::BYTES, values.len() * T::BYTES as usize, |target| T::write(values, target))?;
         Ok((at, values.len() as u32))
     }
 

@@ -1,8 +1,8 @@
 //! The parts of results that are more than columns: the result's case, problems, port names and runs.
 
+use crate::guest::CallError;
 use crate::guest::abi;
 use crate::guest::instance::OutputBounds;
-use crate::guest::CallError;
 
 /// Ports of a plugin, per direction.
 const PORTS_MAX: u32 = 64;
@@ -61,7 +61,8 @@ pub(crate) fn check_runs(
         covered += u64::from(*run_rows);
         if *group >= bounds.groups || *port >= bounds.ports {
             let (groups, ports) = (bounds.groups, bounds.ports);
-            let reason = format!("a run is for group {group}, port {port}; there are {groups} groups and {ports} ports");
+            let reason =
+                format!("a run is for group {group}, port {port}; there are {groups} groups and {ports} ports");
             return Err(CallError::malformed(call, reason));
         }
     }

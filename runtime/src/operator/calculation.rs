@@ -101,12 +101,7 @@ impl Calculation {
         Ok((rows_in, newest))
     }
 
-    fn run(
-        &mut self,
-        event: &Event<'_>,
-        inputs: &Inputs,
-        rows: &mut OutputRows,
-    ) -> Result<Option<i64>, CallError> {
+    fn run(&mut self, event: &Event<'_>, inputs: &Inputs, rows: &mut OutputRows) -> Result<Option<i64>, CallError> {
         let spec = &self.factory.spec;
         let bounds = OutputBounds { groups: inputs.groups().len() as u32, ports: spec.outputs.len() as u32 };
         let mut newest = None;
@@ -217,17 +212,21 @@ fn fill(batch: &mut BatchColumns, view: &SamplesView<'_>, targets: &[Target]) ->
                 continue;
             }
             batch.runs.push([target.group, target.port, run.rows as u32]);
-            order.clear();
-            order.extend(run.first..run.first + run.rows);
-            if !order.is_sorted_by_key(|row| column.time(*row)) {
+            let mut push = |row: usize| {
+                let time = column.time(row);
+                (t0, newest) = (t0.min(time), newest.max(time));
+                batch.dt.push(time);
+                batch.values.push(as_f64(column.value_type(), is_float, column.bits(row)));
+                batch.qualities.push(column.quality(row).0);
+            };
+            let rows = run.first..run.first + run.rows;
+            if run.rows == 1 || rows.clone().is_sorted_by_key(|row| column.time(row)) {
+                rows.for_each(&mut push);
+            } else {
+                order.clear();
+                order.extend(rows);
                 order.sort_by_key(|row| column.time(*row));
-            }
-            t0 = t0.min(column.time(order[0]));
-            newest = newest.max(column.time(order[run.rows - 1]));
-            for row in &order {
-                batch.dt.push(column.time(*row));
-                batch.values.push(as_f64(column.value_type(), is_float, column.bits(*row)));
-                batch.qualities.push(column.quality(*row).0);
+                order.iter().for_each(|row| push(*row));
             }
             all_good &= column.all_good();
         }

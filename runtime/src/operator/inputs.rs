@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-
 use tidemill_journal::{ApplyError, Catalog, ErrorKind, JournalError};
 use tidemill_model::payload::{Heartbeat, SamplesView};
 use tidemill_model::{Record, RecordKind, Series, SeriesId, ValueType};
@@ -175,7 +174,8 @@ impl Inputs {
             let mut members = Vec::new();
             for member in 0..bytes.u32()? {
                 let (id, port) = (bytes.u64()?, bytes.u32()?);
-                let series = self.catalog.series(SeriesId(id)).ok_or(Damaged("a series that the catalog does not have"))?;
+                let series =
+                    self.catalog.series(SeriesId(id)).ok_or(Damaged("a series that the catalog does not have"))?;
                 if port as usize >= self.spec.inputs.len() {
                     return Err(Damaged("an input port that the plugin does not have"));
                 }

@@ -178,9 +178,10 @@ fn inputs(request: &DeployRequest, about: &About) -> Result<Vec<Selector>, Deplo
         return Err(DeployError::invalid(format!("plugin {} has no input {unknown:?}; it has: {ports}", about.name)));
     }
     let selector = |port: &String| {
-        let text = request.inputs.get(port).ok_or_else(|| {
-            DeployError::invalid(format!("input {port:?} of plugin {} needs a selector", about.name))
-        })?;
+        let text = request
+            .inputs
+            .get(port)
+            .ok_or_else(|| DeployError::invalid(format!("input {port:?} of plugin {} needs a selector", about.name)))?;
         text.parse().map_err(|error| DeployError::invalid(format!("input {port:?}: {error}")))
     };
     about.inputs.iter().map(selector).collect()
@@ -205,7 +206,8 @@ fn check_template(template: &str, grouped: bool, about: &About) -> Result<(), De
         return Err(DeployError::invalid(format!("output {template:?} must be a name without ; and *")));
     }
     if template == "{measurement}" && !grouped && about.outputs.iter().any(|port| port == "value") {
-        let reason = "output \"{measurement}\" would overwrite the input: add to it, as in \"{measurement}_{operator}\"";
+        let reason =
+            "output \"{measurement}\" would overwrite the input: add to it, as in \"{measurement}_{operator}\"";
         return Err(DeployError::invalid(reason));
     }
     Ok(())
@@ -226,7 +228,8 @@ fn duration(what: &str, text: &str) -> Result<i64, DeployError> {
         _ => 0i64,
     };
     let parsed = number.parse::<i64>().ok().and_then(|number| number.checked_mul(unit_ns)).filter(|_| unit_ns > 0);
-    parsed.ok_or_else(|| DeployError::invalid(format!("{what} {text:?} is not a duration such as 500ms, 60s, 5m or 1h")))
+    parsed
+        .ok_or_else(|| DeployError::invalid(format!("{what} {text:?} is not a duration such as 500ms, 60s, 5m or 1h")))
 }
 
 #[cfg(test)]
@@ -286,6 +289,10 @@ mod tests {
             World::Calculation,
             "overwrite",
         );
-        check(r#"{"name":"a","plugin":"p","inputs":{"value":"*"},"limits":{"output_rows":0}}"#, World::Calculation, "output_rows");
+        check(
+            r#"{"name":"a","plugin":"p","inputs":{"value":"*"},"limits":{"output_rows":0}}"#,
+            World::Calculation,
+            "output_rows",
+        );
     }
 }

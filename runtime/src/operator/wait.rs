@@ -14,10 +14,13 @@ impl Wake for Unpark {
 }
 
 /// Blocks this thread until the future is done. Others must drive whatever it waits for.
+///
+/// The future is freed from tokio's budget: this call happens inside one poll of the follower's task, so a budget that
+/// is used up would never be filled again, and the future would be pending for ever.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
+    let mut future = pin!(tokio::task::unconstrained(future));
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,

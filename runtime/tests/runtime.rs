@@ -1,0 +1,179 @@
+//! The whole runtime: install, deploy, run, pause, restart, remove.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidemill_journal::env::Task;
+use tidemill_journal::{Catalog, Cursor, Env, Journal, ReadLimits, SystemEnv, TOPIC_DATA, TopicConfig, TopicPartition};
+use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync};
+use tidemill_model::payload::{OperatorState, SamplesBuilder, SamplesView};
+use tidemill_model::{
+    NewRecord, Offset, Quality, RecordKind, SampleColumn, Series, SeriesId, TimeRange, Value, ValueType,
+};
+use tidemill_runtime::{DeployRequest, History, HistoryError, Runtime, RuntimeConfig};
+use tokio::sync::watch;
+
+struct NoHistory;
+
+impl History for NoHistory {
+    fn read(&self, _: SeriesId, _: TimeRange, _: u32, _: Offset) -> Result<SampleColumn, HistoryError> {
+        Err(HistoryError::Unavailable("there is none".into()))
+    }
+}
+
+/// One life of a node.
+struct Node {
+    journal: Arc<dyn Journal>,
+    catalog: Arc<Catalog>,
+    runtime: Arc<Runtime>,
+    stop: watch::Sender<bool>,
+    task: Task,
+}
+
+impl Node {
+    async fn start(dir: &Path, journal: Arc<dyn Journal>) -> Self {
+        let env: Arc<dyn Env> = SystemEnv::new();
+        let catalog = Catalog::open(journal.clone()).await.unwrap();
+        let config = RuntimeConfig::new(dir.join("runtime"));
+        let opened = Runtime::open(config, journal.clone(), 1, catalog.clone(), Arc::new(NoHistory), env.clone());
+        let runtime = opened.await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let task = env.spawn("runtime", Box::pin(runtime.clone().run(stopped)));
+        Self { journal, catalog, runtime, stop, task }
+    }
+
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        assert!(self.task.join().await);
+    }
+
+    async fn write(&self, second: i64, value: f64) {
+        let series = Series::new("power".parse().unwrap(), ValueType::Float);
+        let id = series.id;
+        self.catalog.register(vec![series]).await.unwrap()[0].clone().unwrap();
+        let mut builder = SamplesBuilder::new();
+        builder.push(id, second * 1_000_000_000, Value::Float(value), Quality::GOOD);
+        let record = NewRecord::anonymous(RecordKind::Samples, builder.encode());
+        self.journal.append(&TopicPartition::new(TOPIC_DATA, 0), vec![record]).await.unwrap();
+    }
+
+    /// Waits for the first `count` values of an output series, repetitions dropped.
+    async fn outputs(&self, key: &str, count: usize) -> Vec<f64> {
+        let id = Series::new(key.parse().unwrap(), ValueType::Float).id;
+        let (mut cursor, mut values) = (Cursor::default(), Vec::new());
+        while values.len() < count {
+            let limits = ReadLimits { wait: Duration::from_secs(20), ..ReadLimits::default() };
+            let at = TopicPartition::new(TOPIC_DATA, 0);
+            let batch = self.journal.read(&at, cursor.next, limits).await.unwrap();
+            assert!(!batch.records.is_empty(), "no output came: {:?}", self.runtime.operators());
+            for record in &batch.records {
+                if !cursor.admit(record, Offset(record.offset.0 + 1)) {
+                    continue;
+                }
+                for column in SamplesView::parse(&record.payload).unwrap().columns() {
+                    let runs = column.runs().filter(|run| run.series == id);
+                    values.extend(runs.map(|run| f64::from_bits(column.bits(run.first))));
+                }
+            }
+            cursor.next = batch.next;
+        }
+        values
+    }
+}
+
+async fn journal(dir: &Path) -> Arc<dyn Journal> {
+    let env: Arc<dyn Env> = SystemEnv::new();
+    let config = EmbeddedConfig { dir: dir.join("journal"), segment_bytes: 1 << 20, sync: Sync::Never };
+    let journal: Arc<dyn Journal> = EmbeddedJournal::open(config, env).unwrap();
+    let topic = TopicConfig { name: TOPIC_DATA.into(), partitions: 1, retention: Default::default() };
+    journal.create(topic).await.unwrap();
+    journal
+}
+
+fn request(start: &str) -> DeployRequest {
+    let json = format!(r#"{{"name":"s","plugin":"sums","inputs":{{"value":"power"}},"start":"{start}"}}"#);
+    serde_json::from_str(&json).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_runs_pauses_restarts_and_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    let wasm = wat::parse_str(include_str!("guests/sums.wat")).unwrap();
+
+    let node = Node::start(dir.path(), journal.clone()).await;
+    let info = node.runtime.install(&wasm).unwrap();
+    assert_eq!((info.name.as_str(), info.world.as_str(), info.outputs.len()), ("sums", "calculation", 2));
+    node.write(1, 1.0).await;
+    node.runtime.deploy(request("earliest")).await.unwrap();
+    node.write(2, 2.0).await;
+    assert_eq!(node.outputs("power_s", 2).await, [1.0, 3.0]);
+    assert_eq!(node.runtime.logs("s", 10).unwrap()[0].text, "started");
+    assert!(node.runtime.logs("x", 10).is_none());
+    node.stop().await;
+
+    let node = Node::start(dir.path(), journal.clone()).await;
+    assert_eq!(node.runtime.plugins(), [info]);
+    node.write(3, 3.0).await;
+    assert_eq!(node.outputs("power_s", 3).await, [1.0, 3.0, 6.0], "its memory survived");
+    node.runtime.set_state("s", OperatorState::Paused).await.unwrap();
+    assert_eq!(node.runtime.operators()[0].state, "paused");
+    node.write(4, 4.0).await;
+    node.runtime.set_state("s", OperatorState::Running).await.unwrap();
+    assert_eq!(node.outputs("power_s", 4).await, [1.0, 3.0, 6.0, 10.0]);
+    let status = &node.runtime.operators()[0];
+    assert_eq!((status.rows_in, status.errors, &status.last_error), (4, 0, &None));
+
+    node.runtime.set_state("s", OperatorState::Removed).await.unwrap();
+    assert!(node.runtime.operators().is_empty());
+    let reason = node.runtime.set_state("s", OperatorState::Running).await.unwrap_err().to_string();
+    assert!(reason.contains("none is deployed"), "{reason}");
+    node.runtime.deploy(request("latest")).await.unwrap();
+    node.write(5, 5.0).await;
+    assert_eq!(node.outputs("power_s", 5).await[4], 5.0, "a new operator starts from nothing, and is heard");
+    node.stop().await;
+    let kept = std::fs::read_dir(dir.path().join("runtime/operators")).unwrap().count();
+    assert_eq!(kept, 1, "the removed operator's checkpoints are gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_deploy_is_refused_with_what_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), journal(dir.path()).await).await;
+    let reason = node.runtime.deploy(request("latest")).await.unwrap_err().to_string();
+    assert!(reason.contains("none is installed"), "{reason}");
+    node.runtime.install(&wat::parse_str(include_str!("guests/sums.wat")).unwrap()).unwrap();
+    let mut wrong = request("latest");
+    wrong.plugin = "summs".into();
+    let reason = node.runtime.deploy(wrong.clone()).await.unwrap_err().to_string();
+    assert!(reason.contains("installed are: sums"), "{reason}");
+    wrong.plugin = "sums".into();
+    wrong.limits.memory_bytes = 2 << 30;
+    let reason = node.runtime.deploy(wrong).await.unwrap_err().to_string();
+    assert!(reason.contains("memory_bytes"), "{reason}");
+    assert!(node.runtime.operators().is_empty());
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_whose_plugin_is_gone_fails_alone_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    let node = Node::start(dir.path(), journal.clone()).await;
+    node.runtime.install(&wat::parse_str(include_str!("guests/sums.wat")).unwrap()).unwrap();
+    node.runtime.deploy(request("latest")).await.unwrap();
+    node.stop().await;
+    std::fs::remove_dir_all(dir.path().join("runtime/plugins")).unwrap();
+    let node = Node::start(dir.path(), journal).await;
+    let env = SystemEnv::new();
+    let status = loop {
+        let status = node.runtime.operators().remove(0);
+        if status.state == "failed" {
+            break status;
+        }
+        env.sleep(Duration::from_millis(5)).await;
+    };
+    assert!(status.last_error.unwrap().contains("not installed"));
+    node.stop().await;
+}
