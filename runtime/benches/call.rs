@@ -28,7 +28,7 @@ fn process(criterion: &mut Criterion) {
         let batch = BatchColumns {
             runs: (0..rows).map(|row| [row % GROUPS, 0, 1]).collect(),
             dt: (0..i64::from(rows)).collect(),
-            values: (0..rows).map(f64::from).collect(),
+            values: (0..rows).map(|row| f64::from(row) + 0.5).collect(),
             qualities: Vec::new(),
         };
         let mut out = OutputRows::default();
