@@ -144,6 +144,7 @@ impl Slot {
     pub(crate) fn rebuild(&self) {
         // From now on nobody is sent to the files that go away.
         *self.open.write() = None;
+        *self.error.write() = None;
         self.rebuild.notify_one();
     }
 

@@ -10,6 +10,8 @@ use tidemill_model::{Offset, Record};
 
 /// Payload bytes kept per partition.
 const BYTES_MAX: usize = 16 << 20;
+/// Channels for which a record's encoding is kept; others encode it anew.
+const CHANNELS_MAX: usize = 32;
 
 /// A record that has been looked at.
 #[derive(Debug)]
@@ -32,7 +34,9 @@ impl Entry {
             return bytes.clone();
         }
         let bytes = encode(&self.record);
-        encoded.push((channel, bytes.clone()));
+        if encoded.len() < CHANNELS_MAX {
+            encoded.push((channel, bytes.clone()));
+        }
         bytes
     }
 }
