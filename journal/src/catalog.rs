@@ -175,15 +175,11 @@ impl Catalog {
     ///
     /// # Errors
     /// What the journal says; a lost registration is an answer, not an error.
-    pub async fn register(
-        &self,
-        wanted: Vec<Series>,
-    ) -> Result<Vec<Result<Arc<Series>, RegisterError>>, JournalError> {
+    pub async fn register(&self, wanted: Vec<Series>) -> Result<Vec<Result<Arc<Series>, RegisterError>>, JournalError> {
         let unknown: Vec<_> = wanted.iter().filter(|series| self.series(series.id).is_none()).collect();
         for chunk in unknown.chunks(REGISTER_RECORDS) {
-            let record = |series: &&Series| {
-                NewRecord::anonymous(RecordKind::Series, SeriesDefinition::of(series).to_payload())
-            };
+            let record =
+                |series: &&Series| NewRecord::anonymous(RecordKind::Series, SeriesDefinition::of(series).to_payload());
             self.journal.append(&self.at, chunk.iter().map(record).collect()).await?;
         }
         if !unknown.is_empty() {

@@ -47,7 +47,8 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// # Errors
     /// After an error of kind `Retry` nothing was written; after [`JournalError::Poisoned`] that is unknown.
-    fn append(&self, at: &TopicPartition, records: Vec<NewRecord>) -> BoxFuture<'static, Result<Receipt, JournalError>>;
+    fn append(&self, at: &TopicPartition, records: Vec<NewRecord>)
+    -> BoxFuture<'static, Result<Receipt, JournalError>>;
 
     /// Reads durable records from `from`, at least one unless none becomes durable within `limits.wait`.
     /// Cancel safe.

@@ -50,14 +50,17 @@ fn comparable(value: &Value) -> (ValueType, u64, String) {
     (value.value_type(), bits, text.to_owned())
 }
 
+/// Series, time, comparable value and quality.
+type Row = (u64, i64, (ValueType, u64, String), u32);
+
 /// The samples of one type in the order in which they went in.
-fn of_type(samples: &[Sample], value_type: ValueType) -> Vec<(u64, i64, (ValueType, u64, String), u32)> {
+fn of_type(samples: &[Sample], value_type: ValueType) -> Vec<Row> {
     let matching = samples.iter().filter(|s| s.2.value_type() == value_type);
     matching.map(|(series, time, value, quality)| (*series, *time, comparable(value), *quality)).collect()
 }
 
 /// Reads every row by every accessor.
-fn read(view: &SamplesView<'_>) -> Vec<(u64, i64, (ValueType, u64, String), u32)> {
+fn read(view: &SamplesView<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for column in view.columns() {
         let mut next = 0;

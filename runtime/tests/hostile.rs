@@ -1,5 +1,7 @@
 //! Guests that mean no good, or were built wrongly: each is refused or cut off with a reason, and the host lives on.
 
+#![expect(clippy::unwrap_used, reason = "what fails a test may panic in its helpers too")]
+
 use std::sync::Arc;
 
 use tidemill_journal::SystemEnv;

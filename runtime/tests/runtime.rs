@@ -1,5 +1,7 @@
 //! The whole runtime: install, deploy, run, pause, restart, remove.
 
+#![expect(clippy::unwrap_used, reason = "what fails a test may panic in its helpers too")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

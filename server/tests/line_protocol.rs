@@ -1,5 +1,7 @@
 //! The line-protocol parser against InfluxDB's own, and against hostile bytes.
 
+#![expect(clippy::unwrap_used, reason = "what fails a test may panic in its helpers too")]
+
 use influxdb_line_protocol::{FieldValue as Theirs, parse_lines};
 use proptest::prelude::*;
 use tidemill_model::ValueType;

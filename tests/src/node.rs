@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// # Errors
 /// When it has not been built.
 pub fn binary() -> Result<PathBuf> {
-    beside_tests("tidemill").context("build it first: cargo build -p tidemill-cli")
+    let file = profile_dir()?.join("tidemill");
+    file.is_file().then_some(file).context("no tidemill beside the tests: cargo build -p tidemill-cli")
 }
 
 /// A plugin that `make plugins` has built.
@@ -27,17 +28,18 @@ pub fn binary() -> Result<PathBuf> {
 /// # Errors
 /// When it has not been built.
 pub fn plugin_file(name: &str) -> Result<PathBuf> {
-    let target = beside_tests("..")?;
+    let profile = profile_dir()?;
+    let target = profile.parent().context("profiles lie in the target directory")?;
     let file = target.join("plugins").join(format!("{name}.wasm"));
     file.is_file().then_some(file).with_context(|| format!("no plugin {name}: run make plugins first"))
 }
 
-/// A file in the folder of the build profile, which lies above the test's own executable.
-fn beside_tests(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let profile = test.parent().and_then(Path::parent).context("a test executable lies in target/<profile>/deps")?;
-    let file = profile.join(name);
-    file.exists().then_some(file).with_context(|| format!("{name} is not in {}", profile.display()))
+/// The folder of the build profile. Tests lie in its `deps`, other programs in itself.
+fn profile_dir() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder = program.parent().context("a program lies in a folder")?;
+    let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    profile.map(Path::to_owned).context("tests lie in target/<profile>/deps")
 }
 
 /// How a node is started.

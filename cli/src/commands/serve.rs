@@ -31,8 +31,8 @@ pub struct ServeArgs {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:7300", value_name = "ADDRESS:PORT")]
     pub http: SocketAddr,
-    /// Number of replicas, each a database of its own
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=16))]
+    /// Number of replicas, each a database of its own; with 0 the node takes writes and answers no queries
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=16))]
     pub replicas: u64,
     /// Number of partitions of the journal; only a new journal takes it
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]

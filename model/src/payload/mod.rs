@@ -7,5 +7,7 @@ pub mod samples;
 
 mod catalog;
 
-pub use catalog::{DeleteRange, Heartbeat, Label, OperatorDefinition, OperatorState, PayloadError, Quarantined, SeriesDefinition};
+pub use catalog::{
+    DeleteRange, Heartbeat, Label, OperatorDefinition, OperatorState, PayloadError, Quarantined, SeriesDefinition,
+};
 pub use samples::{SamplesBuilder, SamplesView};

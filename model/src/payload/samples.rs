@@ -419,7 +419,11 @@ fn set_once<T>(slot: &mut Option<T>, field: u32, value: T) -> Result<(), Payload
 
 fn fixed<const N: usize>(block: &[u8]) -> Result<&[[u8; N]], PayloadError> {
     let (chunks, rest) = block.as_chunks::<N>();
-    if rest.is_empty() { Ok(chunks) } else { Err(malformed(format!("{} bytes are not whole {N}-byte values", block.len()))) }
+    if rest.is_empty() {
+        Ok(chunks)
+    } else {
+        Err(malformed(format!("{} bytes are not whole {N}-byte values", block.len())))
+    }
 }
 
 /// Walks the fields of a protobuf message.

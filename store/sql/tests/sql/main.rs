@@ -1,5 +1,7 @@
 //! What users see of SQL, on a real replica. One file per subject, one binary for all.
 
+#![expect(clippy::unwrap_used, reason = "what fails a test may panic in its helpers too")]
+
 mod aggregates;
 mod determinism;
 mod formats;
