@@ -43,7 +43,7 @@ use machine::{Alarm, Machine};
 use settings::{ALARM, EFFICIENCY, Settings};
 use tidemill_sdk::prelude::*;
 
-/// The calculation: one [`Machine`](machine::Machine) per group.
+/// The calculation: one machine per group.
 #[derive(Default)]
 pub struct Health {
     settings: Settings,
