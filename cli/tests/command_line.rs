@@ -51,7 +51,7 @@ fn wrong_command_lines_exit_with_2() {
         "station --rate fast",
         "delete * --start yesterday --end now",
         "write --producer p",
-        "serve --replicas 0",
+        "serve --replicas 17",
         "plugin deploy x --plugin rollup --dry-run",
     ] {
         let output = tidemill(&line.split_whitespace().collect::<Vec<_>>());
