@@ -53,6 +53,9 @@ pub fn tracked(future: BoxFuture<'static, ()>) -> (impl Future<Output = ()> + Se
     (tracked, Task(task))
 }
 
+/// Stack of a thread of one's own. Only what is used takes memory, and a deeply nested query uses much.
+const THREAD_STACK_BYTES: usize = 16 << 20;
+
 /// The real world, on a tokio runtime.
 #[derive(Clone, Debug)]
 pub struct SystemEnv {
@@ -104,7 +107,7 @@ impl Env for SystemEnv {
     fn spawn_thread(&self, name: &str, future: BoxFuture<'static, ()>) -> Task {
         let (future, task) = tracked(future);
         let runtime = self.runtime.clone();
-        let thread = std::thread::Builder::new().name(name.to_owned());
+        let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(THREAD_STACK_BYTES);
         thread.spawn(move || runtime.block_on(future)).expect("the system can start a thread");
         task
     }

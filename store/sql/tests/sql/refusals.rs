@@ -1,5 +1,6 @@
 //! What is not answered, and what is said instead.
 
+use tidemill_journal::{Env, SystemEnv};
 use tidemill_store_sql::SqlErrorKind;
 
 use crate::world::World;
@@ -109,6 +110,12 @@ async fn errors_show_no_insides() {
 #[tokio::test]
 async fn absurd_queries_do_not_bring_the_process_down() {
     let world = World::of("m:a 10 1").await;
+    // A node runs every query on a thread of its own.
+    let queries = SystemEnv::new().spawn_thread("query", Box::pin(ask_absurd_queries(world)));
+    assert!(queries.join().await, "an answer was wrong");
+}
+
+async fn ask_absurd_queries(world: World) {
     for sql in [
         format!("SELECT {}1", "(".repeat(10_000)),
         format!("SELECT {}1", "1+".repeat(20_000)),
