@@ -13,4 +13,4 @@ pub mod station;
 
 pub use host::HostSampler;
 pub use line::QUALITY_FIELD;
-pub use station::{Station, StationConfig, Tick};
+pub use station::{Incidents, Station, StationConfig, Tick};

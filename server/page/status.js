@@ -1,6 +1,6 @@
 // Replicas, operators and the journal, from /api/v1/status once a second.
 
-import { bytes, count, milliseconds, offsets, position } from './format.js';
+import { bytes, clock, count, milliseconds, offsets, position } from './format.js';
 
 const EVERY_MS = 1000;
 /** Digests are compared at equal positions; replicas report them at different moments, so some are remembered. */
@@ -35,6 +35,7 @@ export class Status {
     this.onStatus = onStatus;
     this.digests = new Map();
     this.agreed = null;
+    this.rebuilt = new Map();
     this.poll();
   }
 
@@ -103,6 +104,9 @@ export class Status {
     const head = document.createElement('th');
     head.scope = 'row';
     head.textContent = replica.name;
+    const before = this.rebuilt.get(replica.name);
+    if (before?.count !== replica.rebuilds) this.rebuilt.set(replica.name, { count: replica.rebuilds, at: before && replica.rebuilds > 0 ? Date.now() : null });
+    const rebuiltAt = this.rebuilt.get(replica.name).at;
     const lag = replica.lag_records > 0 && replica.ready_in_ms ? `${count(replica.lag_records)}, ready in ${milliseconds(replica.ready_in_ms)}` : count(replica.lag_records);
     row.append(
       head,
@@ -115,6 +119,7 @@ export class Status {
       cell(count(replica.series), 'number'),
       cell(bytes(replica.bytes), 'number'),
     );
+    if (rebuiltAt) row.cells[1].append(span('note', `rebuilt from the journal ${clock(rebuiltAt)}`));
     if (replica.quarantined > 0 || replica.gaps > 0 || replica.error) {
       const notes = [replica.error, replica.gaps > 0 && `${count(replica.gaps)} gaps`, replica.quarantined > 0 && `${count(replica.quarantined)} quarantined`];
       row.cells[1].append(span('problem', notes.filter(Boolean).join(', ')));

@@ -96,6 +96,7 @@ pub(crate) struct Slot {
     error: RwLock<Option<String>>,
     rebuild: Notify,
     in_flight: AtomicUsize,
+    rebuilds: AtomicUsize,
 }
 
 impl Slot {
@@ -107,6 +108,7 @@ impl Slot {
             error: RwLock::new(None),
             rebuild: Notify::new(),
             in_flight: AtomicUsize::new(0),
+            rebuilds: AtomicUsize::new(0),
         })
     }
 
@@ -132,6 +134,11 @@ impl Slot {
     /// Queries that are running on it.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)
+    }
+
+    /// How often it was made anew since the node was started. A rebuild may be over before anybody looks.
+    pub(crate) fn rebuilds(&self) -> usize {
+        self.rebuilds.load(Relaxed)
     }
 
     /// Counts a query for as long as the lease lives.
@@ -170,6 +177,7 @@ impl Slot {
 
     fn remove_files(&self) {
         tracing::info!(replica = self.name, "replica is rebuilt from the journal");
+        self.rebuilds.fetch_add(1, Relaxed);
         if let Err(error) = std::fs::remove_dir_all(&self.dir)
             && error.kind() != std::io::ErrorKind::NotFound
         {

@@ -193,7 +193,7 @@ test('goes on over kill -9 of the node without a gap or a duplicate', async () =
   assert.deepEqual(times.map(String), stored.map(String), 'received and stored times differ');
 });
 
-test('shows equal digests again after a replica has lost its files', async () => {
+test('shows a rebuild, and equal digests again, after a replica has lost its files', async () => {
   const lost = join(directory, 'data/replicas/r1');
   await rm(lost, { recursive: true, maxRetries: 10 });
   await eventually('the replica to be rebuilt', () => existsSync(lost));
@@ -206,6 +206,7 @@ test('shows equal digests again after a replica has lost its files', async () =>
     const rows = await replicaRows();
     return rows.length === 2 && rows.every((cells) => cells[1].includes('serving') && cells[5].includes('✓ equal'));
   });
+  assert.match((await replicaRows())[0][1], /rebuilt from the journal/);
   assert.match(await ledger(), / 0 gaps, 0 duplicates /);
 });
 

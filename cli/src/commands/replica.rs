@@ -65,7 +65,8 @@ fn status(context: &Context) -> anyhow::Result<()> {
         replicas.iter().try_for_each(output::json)?;
         return Ok(());
     }
-    let header = ["replica", "state", "lag", "samples", "series", "digest", "position"].map(str::to_owned).to_vec();
+    let header =
+        ["replica", "state", "lag", "staleness", "samples", "series", "digest", "position"].map(str::to_owned).to_vec();
     let mut table = Table::new(std::io::stdout().lock(), header, output::has_colour());
     for replica in &replicas {
         let cell = |name: &str| text(&replica[name]);
@@ -74,6 +75,7 @@ fn status(context: &Context) -> anyhow::Result<()> {
             cell("name"),
             cell("state"),
             cell("lag_records"),
+            replica["staleness_ms"].as_i64().map_or_else(String::new, |ms| format!("{ms} ms")),
             cell("samples"),
             cell("series"),
             cell("digest"),

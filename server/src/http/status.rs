@@ -77,7 +77,8 @@ async fn journal(app: &App) -> Result<(Vec<Value>, Position), JournalError> {
 }
 
 fn replica(slot: &Slot, tail: &Position, now: i64) -> Value {
-    let mut out = json!({"name": slot.name, "state": slot.state().name(), "error": slot.error()});
+    let mut out =
+        json!({"name": slot.name, "state": slot.state().name(), "error": slot.error(), "rebuilds": slot.rebuilds()});
     let Some(open) = slot.open() else { return out };
     let (stats, digest, progress) = (open.replica.stats(), open.replica.digest(), &open.progress);
     // The follower looks at the tail only now and then: what it has not looked at yet is lag all the same.

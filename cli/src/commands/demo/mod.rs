@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::Args;
-use tidemill_agent::StationConfig;
+use tidemill_agent::{Incidents, StationConfig};
 
 use crate::client::Client;
 use crate::clock::{now_ns, start_thread};
@@ -69,6 +69,7 @@ fn start(args: &DemoArgs, client: &Client, stop: &Stop) -> anyhow::Result<Vec<Jo
         config: StationConfig {
             seed: args.seed,
             start_ns: origin::load_or_store(&args.node.data, start_ns)?,
+            incidents: Incidents::demo(),
             ..StationConfig::default()
         },
         pace: Pace::Times(1.0),

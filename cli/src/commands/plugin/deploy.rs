@@ -14,7 +14,8 @@ Examples:
   tidemill plugin deploy power_1m --plugin rollup --input 'value=turbine:power' --window 60s
   tidemill plugin deploy bearings --plugin deadband --input 'value=turbine:bearing_temperature' --param width=0.5
   tidemill plugin deploy health --plugin health --group-by station,unit \\
-      --input 'flow=turbine:flow' --input 'head=turbine:head' --input 'power=turbine:power'
+      --input 'flow=turbine:flow' --input 'head=turbine:head' --input 'power=turbine:power' \\
+      --input 'bearing_temperature=turbine:bearing_temperature' --input 'vibration=turbine:vibration'
 
 `tidemill plugin list` shows the inputs of each plugin.")]
 pub struct DeployArgs {
@@ -41,7 +42,7 @@ pub struct DeployArgs {
     /// How long samples may come late before a window is closed, such as 2s
     #[arg(long)]
     pub lateness: Option<String>,
-    /// Where it starts to read
+    /// Where it starts to read [default: latest]
     #[arg(long, value_parser = ["earliest", "latest"])]
     pub start: Option<String>,
     /// Only show the request
