@@ -28,6 +28,7 @@ build: tools ## Build the command: target/debug/tidemill
 
 test: plugins build ## Run all tests
 	cargo test $(CARGO_FLAGS) --workspace
+	tests/browser/run.sh
 
 bench: plugins tools ## Measure; ONLY=name runs one benchmark. Results: target/bench.json
 	cargo build $(CARGO_FLAGS) -p tidemill-cli -p tidemill-bench

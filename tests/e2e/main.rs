@@ -2,6 +2,7 @@
 
 mod concurrent_fields;
 mod damaged_files;
+mod first_plugin;
 mod import;
 mod rebuild;
 
