@@ -75,7 +75,7 @@ fn status(context: &Context) -> anyhow::Result<()> {
             cell("name"),
             cell("state"),
             cell("lag_records"),
-            replica["staleness_ms"].as_i64().map_or_else(String::new, |ms| format!("{ms} ms")),
+            replica["staleness_ms"].as_f64().map_or_else(String::new, |ms| format!("{:.1} s", ms / 1000.0)),
             cell("samples"),
             cell("series"),
             cell("digest"),
