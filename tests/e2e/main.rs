@@ -3,6 +3,7 @@
 mod concurrent_fields;
 mod damaged_files;
 mod first_plugin;
+mod full_disk;
 mod import;
 mod rebuild;
 

@@ -51,11 +51,13 @@ pub struct NodeOptions {
     pub partitions: u32,
     /// More arguments of `tidemill serve`.
     pub arguments: Vec<String>,
+    /// The data directory is a disk of its own with so many MiB. What is on it is lost with the process.
+    pub disk_mib: Option<u32>,
 }
 
 impl Default for NodeOptions {
     fn default() -> Self {
-        Self { replicas: 2, partitions: 1, arguments: Vec::new() }
+        Self { replicas: 2, partitions: 1, arguments: Vec::new(), disk_mib: None }
     }
 }
 
@@ -191,8 +193,18 @@ impl Drop for Node {
     }
 }
 
+/// The binary, in a mount namespace of its own if the data directory is to be a small disk.
+fn program(data: &Path, options: &NodeOptions) -> Result<Command> {
+    let binary = binary()?;
+    let Some(mib) = options.disk_mib else { return Ok(Command::new(binary)) };
+    let mut command = Command::new("unshare");
+    let script = format!("mount -t tmpfs -o size={mib}m tmpfs \"$0\" && exec \"$@\"");
+    command.args(["--map-root-user", "--mount", "sh", "-c", &script]).arg(data).arg(binary);
+    Ok(command)
+}
+
 fn spawn(data: &Path, port: u16, options: &NodeOptions) -> Result<Child> {
-    let mut child = Command::new(binary()?)
+    let mut child = program(data, options)?
         .args(["serve", "--http", &format!("127.0.0.1:{port}"), "--data"])
         .arg(data)
         .args(["--replicas", &options.replicas.to_string(), "--partitions", &options.partitions.to_string()])
