@@ -6,6 +6,7 @@ mod first_plugin;
 mod full_disk;
 mod import;
 mod rebuild;
+mod slow_client;
 
 use anyhow::Result;
 use tidemill_tests::Client;
