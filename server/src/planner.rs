@@ -149,7 +149,13 @@ impl Planner {
             "staleness_ms": open.progress.staleness(self.env.now()).map(|ns| ns / 1_000_000),
             "ready_in_ms": ready_in.map(|d| d.as_millis() as u64),
         });
-        let message = format!("{wanted}: the best one, {}, lags by {lag} records; try again soon", slot.name);
+        let advice = match &wish.at_least {
+            Some(_) if lag == 0 => {
+                "has applied everything there is: the position lies beyond the journal's end".to_owned()
+            }
+            _ => format!("lags by {lag} records; try again soon"),
+        };
+        let message = format!("{wanted}: the best one, {}, {advice}", slot.name);
         ApiError::unavailable(message, ready_in.map_or(1, |d| d.as_secs().clamp(1, 60))).with("best", best)
     }
 }

@@ -40,10 +40,11 @@ pub struct ServeArgs {
     /// When a write is acknowledged: after it reached the disk, or at once
     #[arg(long, default_value = "always")]
     pub fsync: Fsync,
-    /// Forget journal records older than this, such as 30d [default: never]
+    /// Forget journal records older than this, such as 30d; only a new journal takes it [default: never]
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     pub retention_age: Option<Duration>,
-    /// Forget the oldest journal records beyond this size per partition, such as 100GiB [default: never]
+    /// Forget the oldest journal records beyond this size per partition, such as 100GiB; only a new journal takes it
+    /// [default: never]
     #[arg(long, value_parser = parse_bytes, value_name = "SIZE")]
     pub retention_bytes: Option<u64>,
     /// Listen on an address that others can reach, although this version has no passwords and no encryption

@@ -77,7 +77,7 @@ fn partial(written: Written) -> ApiError {
     let Written { lines, rejected, errors, .. } = written;
     let first = errors.first().map_or(String::new(), |e| format!("; line {}, byte {}: {}", e.line, e.column, e.reason));
     let stored = if lines == 0 { "none was stored".to_owned() } else { format!("the other {lines} are stored") };
-    let message = format!("partial write: {rejected} lines were refused, {stored}{first}");
+    let message = format!("partial write: lines refused: {rejected}, {stored}{first}");
     ApiError::invalid(message).with("lines", json!(errors)).with("rejected", json!(rejected))
 }
 
