@@ -189,3 +189,13 @@ async fn no_cut_of_a_good_module_brings_the_host_down() {
     let accepted = (0..wasm.len()).filter(|cut| inspect(&engine, &wasm[..*cut]).is_ok()).count();
     assert!(accepted <= 2, "only the data and the names, which come last, may be missing");
 }
+
+#[test]
+fn a_component_is_its_core_module() {
+    let text = include_str!("guests/sums.wat");
+    let wrapped = format!("(component {})", text.replacen("(module", "(core module", 1));
+    let engine = engine().unwrap();
+    let core = inspect(&engine, &wat::parse_str(text).unwrap()).unwrap();
+    let component = inspect(&engine, &wat::parse_str(&wrapped).unwrap()).unwrap();
+    assert_eq!((component.world, component.globals), (core.world, core.globals));
+}

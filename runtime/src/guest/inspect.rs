@@ -1,7 +1,7 @@
 //! What a Wasm file must look like before it is compiled, and the one change that is made to it.
 //!
 //! The steps:
-//! 1. it is a core module of at most [`PLUGIN_BYTES_MAX`] that validates;
+//! 1. it is a core module of at most [`PLUGIN_BYTES_MAX`] that validates, or a component around one;
 //! 2. it imports nothing but the host's `log`;
 //! 3. it is of a shape that compiles in bounded memory: a small valid module with one huge function can take the
 //!    compiler past ten gigabytes;
@@ -13,6 +13,7 @@
 use wasmparser::{ExternalKind, FunctionBody, MemoryType, Operator, Parser, Payload, TypeRef};
 use wasmtime::{Engine, Module};
 
+use super::component::core_module;
 use crate::error::InstallError;
 
 /// Largest plugin, bytes.
@@ -84,11 +85,7 @@ pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspected, InstallError> 
     if wasm.len() > PLUGIN_BYTES_MAX {
         return Err(InstallError::TooLarge { bytes: wasm.len(), limit: PLUGIN_BYTES_MAX });
     }
-    if Parser::is_component(wasm) {
-        return Err(refused(
-            "it is a component; pass the core module that the component was made from (before `wasm-tools component new`)",
-        ));
-    }
+    let wasm = if Parser::is_component(wasm) { core_module(wasm)? } else { wasm };
     if !Parser::is_core_wasm(wasm) {
         return Err(InstallError::NotWasm { reason: "it does not begin like a WebAssembly module".into() });
     }
@@ -99,7 +96,7 @@ pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspected, InstallError> 
     Ok(Inspected { world: walk.world()?, globals: walk.mutable_globals.len(), wasm: walk.with_globals_exported(wasm) })
 }
 
-fn refused(reason: impl Into<String>) -> InstallError {
+pub(super) fn refused(reason: impl Into<String>) -> InstallError {
     InstallError::Refused { reason: reason.into() }
 }
 

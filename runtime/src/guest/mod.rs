@@ -3,6 +3,7 @@
 //! Knows nothing of journals, series or operators: it speaks of columns, groups and ports.
 
 pub(crate) mod abi;
+mod component;
 mod engine;
 mod error;
 mod image;
