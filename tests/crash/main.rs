@@ -23,7 +23,7 @@ use serde_json::json;
 use tidemill_tests::node::wait_for;
 use tidemill_tests::{Client, Event, LiveReader, Node, NodeOptions};
 
-const ROUNDS: u64 = 8;
+const ROUNDS: u64 = 6;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -31,10 +31,19 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn nothing_is_lost_or_doubled_when_the_node_is_killed_under_load() -> Result<()> {
+    check(1)
+}
+
+#[test]
+fn nor_with_several_partitions() -> Result<()> {
+    check(3)
+}
+
+fn check(partitions: u32) -> Result<()> {
     let seed = setting("TIDEMILL_CRASH_SEED", 7);
     eprintln!("seed {seed}");
     let directory = tempfile::tempdir()?;
-    let mut node = Node::start(directory.path(), NodeOptions::default())?;
+    let mut node = Node::start(directory.path(), NodeOptions { partitions, ..NodeOptions::default() })?;
     deploy(&node, "")?;
 
     let stop = Arc::new(AtomicBool::new(false));
