@@ -3,6 +3,7 @@
 //! Knows nothing of journals, series or operators: it speaks of columns, groups and ports.
 
 pub(crate) mod abi;
+mod columns;
 mod component;
 mod engine;
 mod error;
@@ -13,10 +14,11 @@ mod limits;
 mod logs;
 mod results;
 
+pub use columns::{About, BatchColumns, OutputBounds, OutputRows, WindowColumns};
 pub use engine::engine;
 pub use error::CallError;
 pub use image::Image;
 pub use inspect::{Inspected, PLUGIN_BYTES_MAX, World, inspect};
-pub use instance::{About, BatchColumns, Instance, OutputBounds, OutputRows, Plugin, WindowColumns};
+pub use instance::{Instance, Plugin};
 pub use limits::Limits;
 pub use logs::{LogLine, Logs};

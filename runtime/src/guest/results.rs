@@ -2,7 +2,7 @@
 
 use crate::guest::CallError;
 use crate::guest::abi;
-use crate::guest::instance::OutputBounds;
+use crate::guest::columns::OutputBounds;
 
 /// Ports of a plugin, per direction.
 const PORTS_MAX: u32 = 64;
