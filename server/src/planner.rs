@@ -139,7 +139,9 @@ impl Planner {
             (None, None) => "no replica is serving",
         };
         let Some((slot, open)) = best else {
-            return ApiError::unavailable(format!("{wanted}: none is open"), 1).with("best", Value::Null);
+            let failure = |slot: &Arc<Slot>| Some(format!("; {}: {}", slot.name, slot.error()?));
+            let failures: String = self.asked(wish).filter_map(failure).collect();
+            return ApiError::unavailable(format!("{wanted}: none is open{failures}"), 1).with("best", Value::Null);
         };
         let ready_in = open.progress.ready_in();
         let lag = open.progress.lag_records();

@@ -93,6 +93,8 @@ fn a_damaged_block_fails_its_replica_and_the_other_one_serves() -> Result<()> {
     let answer = node.client().sql("SELECT * FROM pump ORDER BY id, time", &["replica=r1"])?;
     let complete = answer.status == 200 && answer.body.lines().count() == 1_001;
     ensure!(complete || answer.status >= 500, "an error or the truth, never less: {} {}", answer.status, answer.body);
+    ensure!(complete || answer.body.contains(".tmb"), "the error names the file: {}", answer.body);
+    ensure!(complete || answer.body.contains("rebuild"), "and what to do: {}", answer.body);
     drop(node);
     check_answers(directory.path(), "r2")
 }
