@@ -4,6 +4,8 @@
 //! appending a record and waiting for its own record to come back: the first registration of a key wins, so two
 //! producers that add fields at the same moment both succeed, and a clash of types is one typed error.
 //!
+//! The topic is compacted, but series carry no key: of two registrations the first must stay, not the last.
+//!
 //! Invariants: a series never changes once it is there; the registration order is the journal's order, on every node
 //! alike.
 
@@ -69,8 +71,8 @@ impl Catalog {
     /// # Errors
     /// What the journal says.
     pub async fn open(journal: Arc<dyn Journal>) -> Result<Arc<Self>, JournalError> {
-        let config = TopicConfig { name: TOPIC_CATALOG.into(), partitions: 1, retention: Retention::default() };
-        journal.create(config).await?;
+        let retention = Retention { compacted: true, ..Retention::default() };
+        journal.create(TopicConfig { retention, ..TopicConfig::new(TOPIC_CATALOG, 1) }).await?;
         let catalog = Arc::new(Self {
             journal,
             at: TopicPartition::new(TOPIC_CATALOG, 0),
@@ -206,7 +208,8 @@ impl Catalog {
     /// # Errors
     /// What the journal says.
     pub async fn put_operator(&self, definition: OperatorDefinition) -> Result<(), JournalError> {
-        let record = NewRecord::anonymous(RecordKind::Operator, definition.to_payload());
+        let key = format!("operator/{}", definition.name);
+        let record = NewRecord::anonymous(RecordKind::Operator, definition.to_payload()).with_key(key);
         self.journal.append(&self.at, vec![record]).await?;
         self.refresh().await
     }

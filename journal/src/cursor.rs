@@ -132,6 +132,7 @@ mod tests {
             epoch,
             sequence,
             ingest_time: 0,
+            key: bytes::Bytes::new(),
             payload: bytes::Bytes::new(),
         }
     }

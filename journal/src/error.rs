@@ -1,6 +1,6 @@
 //! What can go wrong at the journal's seam, and what the caller does about it.
 
-use tidemill_model::Offset;
+use tidemill_model::{JournalIdentity, Offset};
 
 /// What a caller does about an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,6 +84,32 @@ pub enum JournalError {
         /// The journal's directory.
         path: String,
     },
+    /// The journal there is not the one that was meant.
+    #[error("{place} holds journal {found}, not {expected}; {remedy}")]
+    WrongJournal {
+        /// Where it is.
+        place: String,
+        /// The journal there.
+        found: JournalIdentity,
+        /// The one that was meant.
+        expected: JournalIdentity,
+        /// What to do.
+        remedy: String,
+    },
+    /// Another writer has taken over.
+    #[error("{reason}")]
+    Fenced {
+        /// Who, and what this one was doing.
+        reason: String,
+    },
+    /// The journal, or the service that keeps it, does not answer.
+    #[error("{place} is not available: {reason}")]
+    Unavailable {
+        /// Where it should be.
+        place: String,
+        /// What it, or the attempt to reach it, said.
+        reason: String,
+    },
     /// The journal is shutting down.
     #[error("journal is closed")]
     Closed,
@@ -108,8 +134,10 @@ impl JournalError {
                 ErrorKind::Invalid
             }
             JournalError::Corrupt { .. } => ErrorKind::Corrupt,
-            JournalError::Full { .. } | JournalError::Io { .. } => ErrorKind::Retry,
-            JournalError::InUse { .. } => ErrorKind::Fenced,
+            JournalError::Full { .. } | JournalError::Io { .. } | JournalError::Unavailable { .. } => ErrorKind::Retry,
+            JournalError::InUse { .. } | JournalError::WrongJournal { .. } | JournalError::Fenced { .. } => {
+                ErrorKind::Fenced
+            }
             JournalError::Poisoned { .. } | JournalError::Closed => ErrorKind::Closed,
         }
     }

@@ -352,11 +352,9 @@ impl<F: Fold> Follower<F> {
             payload: record.payload.slice(..kept),
         };
         let entry = NewRecord {
-            kind: RecordKind::Quarantined,
             producer: ProducerId::from_name(&format!("quarantine/{}/{}/{partition}", self.name, self.topic)),
-            epoch: 0,
             sequence: record.offset.0,
-            payload: entry.to_payload(),
+            ..NewRecord::anonymous(RecordKind::Quarantined, entry.to_payload())
         };
         let at = TopicPartition::new(TOPIC_QUARANTINE, 0);
         loop {

@@ -16,7 +16,7 @@ pub use cursor::Cursor;
 pub use env::{Env, SystemEnv};
 pub use error::{ErrorKind, JournalError};
 pub use follower::{ApplyError, Fold, Follower, Progress};
-pub use seam::{Batch, Bounds, Journal, ReadLimits, Receipt, Retention, TopicConfig, TopicInfo, TopicPartition};
+pub use seam::{Batch, Bounds, Journal, Metric, ReadLimits, Receipt, Retention, TopicConfig, TopicPartition};
 
 /// Name of the topic with samples, edits and heartbeats.
 pub const TOPIC_DATA: &str = "data";

@@ -6,9 +6,9 @@
 //!  0  magic          u32  "TMR1"
 //!  4  version        u8   1
 //!  5  kind           u8   RecordKind
-//!  6  flags          u16  0
-//!  8  payload_bytes  u32
-//! 12  payload_crc    u32  CRC32C of the payload
+//!  6  key_bytes      u16  length of the key, 0 = none
+//!  8  body_bytes     u32  key and payload
+//! 12  body_crc       u32  CRC32C of the key and the payload behind it
 //! 16  producer       u64  0 = none: never deduplicated
 //! 24  sequence       u64
 //! 32  ingest_time    i64  ns since the Unix epoch, never falling within a partition
@@ -27,8 +27,10 @@ pub const HEADER_BYTES: usize = 48;
 pub const MAGIC: u32 = u32::from_le_bytes(*b"TMR1");
 /// The version this code writes and the highest it reads.
 pub const VERSION: u8 = 1;
-/// Largest payload, in bytes. Larger appends are refused; a larger length on disk is damage.
+/// Largest body (key and payload), in bytes. Larger appends are refused; a larger length on disk is damage.
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
+/// Largest key, in bytes.
+pub const KEY_BYTES_MAX: usize = 1024;
 
 /// What a payload is. The numbers are persisted: never change them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -81,14 +83,31 @@ pub struct NewRecord {
     pub epoch: u32,
     /// Grows with every record of the producer in a partition; gaps are allowed.
     pub sequence: u64,
-    /// The payload, at most [`PAYLOAD_BYTES_MAX`].
+    /// What the record is about, at most [`KEY_BYTES_MAX`]; empty: nothing in particular. In a compacted topic a later
+    /// record with the same key replaces this one.
+    pub key: Bytes,
+    /// The payload, with the key at most [`PAYLOAD_BYTES_MAX`]. Empty, with a key: what the key stood for is gone.
     pub payload: Bytes,
 }
 
 impl NewRecord {
     /// A record without a producer.
     pub fn anonymous(kind: RecordKind, payload: impl Into<Bytes>) -> Self {
-        Self { kind, producer: ProducerId::NONE, epoch: 0, sequence: 0, payload: payload.into() }
+        Self { kind, producer: ProducerId::NONE, epoch: 0, sequence: 0, key: Bytes::new(), payload: payload.into() }
+    }
+
+    /// The same record about `key`.
+    #[must_use]
+    pub fn with_key(self, key: impl Into<Bytes>) -> Self {
+        Self { key: key.into(), ..self }
+    }
+
+    /// Key and payload as they are stored behind the header.
+    pub fn body(&self) -> Bytes {
+        if self.key.is_empty() {
+            return self.payload.clone();
+        }
+        [&self.key[..], &self.payload[..]].concat().into()
     }
 }
 
@@ -109,6 +128,8 @@ pub struct Record {
     pub sequence: u64,
     /// When it was appended, ns since the Unix epoch.
     pub ingest_time: i64,
+    /// What it is about; empty: nothing in particular.
+    pub key: Bytes,
     /// The payload; its checksum has been verified.
     pub payload: Bytes,
 }
@@ -125,10 +146,12 @@ impl Record {
 pub struct RecordHeader {
     /// See [`Record::kind_number`].
     pub kind_number: u8,
-    /// Length of the payload.
-    pub payload_bytes: u32,
-    /// CRC32C of the payload.
-    pub payload_crc: u32,
+    /// Length of the key, which comes first in the body.
+    pub key_bytes: u16,
+    /// Length of the body: key and payload.
+    pub body_bytes: u32,
+    /// CRC32C of the body.
+    pub body_crc: u32,
     /// See [`Record::producer`].
     pub producer: ProducerId,
     /// See [`Record::sequence`].
@@ -176,6 +199,12 @@ pub enum RecordError {
         /// The length.
         bytes: usize,
     },
+    /// A key beyond [`KEY_BYTES_MAX`], or one that is longer than what it is part of.
+    #[error("record key of {bytes} bytes is over the limit of {KEY_BYTES_MAX} or longer than the record")]
+    Key {
+        /// The length.
+        bytes: usize,
+    },
     /// The payload's checksum does not match.
     #[error("record payload is damaged: checksum {found:#010x}, expected {expected:#010x}")]
     PayloadChecksum {
@@ -190,16 +219,20 @@ impl RecordHeader {
     /// The header of `record`, stamped with `ingest_time`.
     ///
     /// # Errors
-    /// [`RecordError::TooLarge`].
+    /// [`RecordError::TooLarge`] or [`RecordError::Key`].
     pub fn of(record: &NewRecord, ingest_time: i64) -> Result<Self, RecordError> {
-        let bytes = record.payload.len();
+        let (key_bytes, bytes) = (record.key.len(), record.key.len() + record.payload.len());
+        if key_bytes > KEY_BYTES_MAX {
+            return Err(RecordError::Key { bytes: key_bytes });
+        }
         if bytes > PAYLOAD_BYTES_MAX {
             return Err(RecordError::TooLarge { bytes });
         }
         Ok(Self {
             kind_number: record.kind as u8,
-            payload_bytes: bytes as u32,
-            payload_crc: crc32c::crc32c(&record.payload),
+            key_bytes: key_bytes as u16,
+            body_bytes: bytes as u32,
+            body_crc: crc32c::crc32c_append(crc32c::crc32c(&record.key), &record.payload),
             producer: record.producer,
             sequence: record.sequence,
             ingest_time,
@@ -213,8 +246,9 @@ impl RecordHeader {
         out[0..4].copy_from_slice(&MAGIC.to_le_bytes());
         out[4] = VERSION;
         out[5] = self.kind_number;
-        out[8..12].copy_from_slice(&self.payload_bytes.to_le_bytes());
-        out[12..16].copy_from_slice(&self.payload_crc.to_le_bytes());
+        out[6..8].copy_from_slice(&self.key_bytes.to_le_bytes());
+        out[8..12].copy_from_slice(&self.body_bytes.to_le_bytes());
+        out[12..16].copy_from_slice(&self.body_crc.to_le_bytes());
         out[16..24].copy_from_slice(&self.producer.0.to_le_bytes());
         out[24..32].copy_from_slice(&self.sequence.to_le_bytes());
         out[32..40].copy_from_slice(&self.ingest_time.to_le_bytes());
@@ -244,14 +278,18 @@ impl RecordHeader {
         if h[4] == 0 || h[4] > VERSION {
             return Err(RecordError::Version { found: h[4] });
         }
-        let payload_bytes = u32_at(8);
-        if payload_bytes as usize > PAYLOAD_BYTES_MAX {
-            return Err(RecordError::TooLarge { bytes: payload_bytes as usize });
+        let (key_bytes, body_bytes) = (u16::from_le_bytes([h[6], h[7]]), u32_at(8));
+        if body_bytes as usize > PAYLOAD_BYTES_MAX {
+            return Err(RecordError::TooLarge { bytes: body_bytes as usize });
+        }
+        if usize::from(key_bytes) > KEY_BYTES_MAX || u32::from(key_bytes) > body_bytes {
+            return Err(RecordError::Key { bytes: key_bytes.into() });
         }
         Ok(Self {
             kind_number: h[5],
-            payload_bytes,
-            payload_crc: u32_at(12),
+            key_bytes,
+            body_bytes,
+            body_crc: u32_at(12),
             producer: ProducerId(u64_at(16)),
             sequence: u64_at(24),
             ingest_time: u64_at(32) as i64,
@@ -259,23 +297,24 @@ impl RecordHeader {
         })
     }
 
-    /// Checks `payload` against this header.
+    /// Checks `body` against this header.
     ///
     /// # Errors
     /// [`RecordError::Short`] or [`RecordError::PayloadChecksum`].
-    pub fn verify(&self, payload: &[u8]) -> Result<(), RecordError> {
-        if payload.len() != self.payload_bytes as usize {
-            return Err(RecordError::Short { have: payload.len(), need: self.payload_bytes as usize });
+    pub fn verify(&self, body: &[u8]) -> Result<(), RecordError> {
+        if body.len() != self.body_bytes as usize {
+            return Err(RecordError::Short { have: body.len(), need: self.body_bytes as usize });
         }
-        let found = crc32c::crc32c(payload);
-        if found != self.payload_crc {
-            return Err(RecordError::PayloadChecksum { found, expected: self.payload_crc });
+        let found = crc32c::crc32c(body);
+        if found != self.body_crc {
+            return Err(RecordError::PayloadChecksum { found, expected: self.body_crc });
         }
         Ok(())
     }
 
-    /// The record that this header and an already verified payload make.
-    pub fn into_record(self, offset: Offset, ordinal: u64, payload: Bytes) -> Record {
+    /// The record that this header and an already verified body make.
+    pub fn into_record(self, offset: Offset, ordinal: u64, mut body: Bytes) -> Record {
+        let key = body.split_to(self.key_bytes.into());
         Record {
             offset,
             ordinal,
@@ -284,7 +323,8 @@ impl RecordHeader {
             epoch: self.epoch,
             sequence: self.sequence,
             ingest_time: self.ingest_time,
-            payload,
+            key,
+            payload: body,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The record header: round trip, every flipped bit, any bytes.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use tidemill_model::record::{HEADER_BYTES, PAYLOAD_BYTES_MAX, RecordError, RecordHeader};
 use tidemill_model::{NewRecord, ProducerId, RecordKind};
@@ -15,7 +16,7 @@ fn record() -> impl Strategy<Value = NewRecord> {
     ]);
     let payload = prop::collection::vec(any::<u8>(), 0..200);
     (kind, any::<u64>(), any::<u32>(), any::<u64>(), payload).prop_map(|(kind, producer, epoch, sequence, payload)| {
-        NewRecord { kind, producer: ProducerId(producer), epoch, sequence, payload: payload.into() }
+        NewRecord { kind, producer: ProducerId(producer), epoch, sequence, key: Bytes::new(), payload: payload.into() }
     })
 }
 

@@ -88,7 +88,7 @@ async fn journal(dir: &Path) -> Arc<dyn Journal> {
     let env: Arc<dyn Env> = SystemEnv::new();
     let config = EmbeddedConfig { dir: dir.join("journal"), segment_bytes: 1 << 20, sync: Sync::Never };
     let journal: Arc<dyn Journal> = EmbeddedJournal::open(config, env).unwrap();
-    let topic = TopicConfig { name: TOPIC_DATA.into(), partitions: 1, retention: Default::default() };
+    let topic = TopicConfig::new(TOPIC_DATA, 1);
     journal.create(topic).await.unwrap();
     journal
 }

@@ -177,8 +177,7 @@ async fn create_topics(journal: &dyn Journal, config: &NodeConfig) -> Result<(),
     }
     let data = TopicConfig { name: TOPIC_DATA.into(), partitions: config.partitions, retention: config.retention };
     journal.create(data).await?;
-    let quarantine = TopicConfig { name: TOPIC_QUARANTINE.into(), partitions: 1, retention: Retention::default() };
-    Ok(journal.create(quarantine).await?)
+    Ok(journal.create(TopicConfig::new(TOPIC_QUARANTINE, 1)).await?)
 }
 
 async fn open_runtime(

@@ -121,7 +121,7 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Node> {
             Fsync::Always => Sync::Always,
             Fsync::Never => Sync::Never,
         },
-        retention: Retention { age: args.retention_age, bytes: args.retention_bytes },
+        retention: Retention { age: args.retention_age, bytes: args.retention_bytes, compacted: false },
         ..NodeConfig::new(&args.data)
     };
     Node::start(config, SystemEnv::new()).await.with_context(|| format!("start a node on {}", args.data.display()))

@@ -19,7 +19,7 @@ const RAW_BYTES_MAX: u64 = 64 << 20;
 fn journal(runtime: &Runtime, dir: &std::path::Path) -> Arc<EmbeddedJournal> {
     let _inside = runtime.enter();
     let journal = EmbeddedJournal::open(EmbeddedConfig::new(dir), SystemEnv::new()).expect("a journal opens");
-    let retention = Retention { age: None, bytes: Some(256 << 20) };
+    let retention = Retention { bytes: Some(256 << 20), ..Retention::default() };
     let topic = TopicConfig { name: "data".into(), partitions: 1, retention };
     runtime.block_on(journal.create(topic)).expect("a topic can be created");
     journal

@@ -8,7 +8,7 @@
 //! Invariants: nothing is acknowledged after a failed write or sync, ever (a second fsync would lie: "Can Applications
 //! Recover from fsync Failures?", ATC 2020); the lock on the directory is held as long as the thread lives.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -41,11 +41,20 @@ pub(crate) struct Published {
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) log: Arc<Log>,
-    pub(crate) retention: Retention,
+    pub(crate) retention: RwLock<Retention>,
+    /// What followers still need: offsets by name.
+    pub(crate) holds: Mutex<HashMap<String, u64>>,
     pub(crate) published: watch::Sender<Published>,
     pub(crate) tail: AtomicU64,
     /// Locked by the appender only.
     pub(crate) writer: Mutex<Writer>,
+}
+
+impl Partition {
+    /// The first offset that a follower still needs; `u64::MAX` if nobody asks for anything.
+    fn held(&self) -> u64 {
+        self.holds.lock().values().copied().min().unwrap_or(u64::MAX)
+    }
 }
 
 /// An append that waits for its turn.
@@ -280,7 +289,9 @@ impl Appender {
     fn retain(&self) {
         for partition in self.queue.partitions.read().iter() {
             let durable = partition.published.borrow().durable;
-            if let Err(error) = partition.log.retain(partition.retention, durable, self.env.now()) {
+            if let Err(error) =
+                partition.log.retain(*partition.retention.read(), partition.held(), durable, self.env.now())
+            {
                 tracing::warn!(%error, "retention could not drop a segment");
             }
         }

@@ -10,9 +10,8 @@ use futures::future::{BoxFuture, FutureExt};
 use parking_lot::{Mutex, RwLock};
 use tidemill_journal::env::Task;
 use tidemill_journal::{
-    Batch, Bounds, Env, Journal, JournalError, ReadLimits, Receipt, Retention, TopicConfig, TopicInfo, TopicPartition,
+    Batch, Bounds, Env, Journal, JournalError, Metric, ReadLimits, Receipt, Retention, TopicConfig, TopicPartition,
 };
-use tidemill_model::position::PARTITIONS_MAX;
 use tidemill_model::{JournalIdentity, NewRecord, Offset};
 use tokio::sync::{oneshot, watch};
 
@@ -54,7 +53,7 @@ impl EmbeddedConfig {
 
 /// Numbers since the journal was opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Metrics {
+pub struct Totals {
     /// Appends acknowledged.
     pub appends: u64,
     /// Records acknowledged.
@@ -119,19 +118,10 @@ impl EmbeddedJournal {
         }))
     }
 
-    /// Finishes the appends that wait, makes everything durable and lets the directory go. Later appends are refused.
-    pub async fn close(&self) {
-        self.queue.close();
-        let task = self.appender.lock().take();
-        if let Some(task) = task {
-            task.join().await;
-        }
-    }
-
     /// Numbers since the journal was opened.
-    pub fn metrics(&self) -> Metrics {
+    pub fn totals(&self) -> Totals {
         let c = &self.queue.counters;
-        Metrics {
+        Totals {
             appends: c.appends.load(Relaxed),
             records: c.records.load(Relaxed),
             bytes: c.bytes.load(Relaxed),
@@ -149,9 +139,12 @@ impl EmbeddedJournal {
         check_topic(topic)?;
         let _one_at_a_time = self.creating.lock();
         if let Some(partitions) = self.topics.read().get(&topic.name) {
-            let (there, wanted) = (partitions.len(), topic.partitions as usize);
-            let reason = || format!("topic {:?} has {there} partitions, not {wanted}", topic.name);
-            return if there == wanted { Ok(()) } else { Err(JournalError::Invalid { reason: reason() }) };
+            if config_of(&topic.name, partitions).accept(topic)? {
+                let meta = TopicMeta { partitions: topic.partitions, retention: topic.retention };
+                meta.store(&self.dir.join(&topic.name).join("topic"))?;
+                partitions.iter().for_each(|partition| *partition.retention.write() = topic.retention);
+            }
+            return Ok(());
         }
         create_files(&self.dir, &self.meta, topic)?;
         let open = |partition| {
@@ -222,12 +215,8 @@ impl Journal for EmbeddedJournal {
         async move { self.create_topic(&topic) }.boxed()
     }
 
-    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, JournalError>> {
-        let info = |(name, partitions): (&String, &Vec<_>)| TopicInfo {
-            name: name.clone(),
-            partitions: partitions.len() as u32,
-        };
-        async move { Ok(self.topics.read().iter().map(info).collect()) }.boxed()
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicConfig>, JournalError>> {
+        async move { Ok(self.topics.read().iter().map(|(name, topic)| config_of(name, topic)).collect()) }.boxed()
     }
 
     fn append(
@@ -258,7 +247,8 @@ impl Journal for EmbeddedJournal {
             let start = Offset(partition.log.start());
             let Published { durable, records } = *partition.published.borrow();
             let tail = partition.tail.load(Relaxed).max(durable);
-            Ok(Bounds { start, durable: Offset(durable), tail: Offset(tail), records })
+            let kept_since = partition.log.kept_since();
+            Ok(Bounds { start, durable: Offset(durable), tail: Offset(tail), records, kept_since })
         }
         .boxed()
     }
@@ -272,6 +262,51 @@ impl Journal for EmbeddedJournal {
         }
         .boxed()
     }
+
+    fn find(&self, at: &TopicPartition, ingest_time: i64) -> BoxFuture<'_, Result<Offset, JournalError>> {
+        let partition = self.partition(at);
+        async move {
+            let partition = partition?;
+            let durable = partition.published.borrow().durable;
+            partition.log.find(ingest_time, durable).map(Offset)
+        }
+        .boxed()
+    }
+
+    fn hold(&self, at: &TopicPartition, follower: &str, from: Option<Offset>) {
+        let Ok(partition) = self.partition(at) else { return };
+        let mut holds = partition.holds.lock();
+        match from {
+            Some(from) => holds.insert(follower.to_owned(), from.0),
+            None => holds.remove(follower),
+        };
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let totals = self.totals();
+        vec![
+            Metric::counter("journal_appends", "Appends acknowledged.", totals.appends),
+            Metric::counter("journal_appended_records", "Records acknowledged.", totals.records),
+            Metric::counter("journal_appended_bytes", "Bytes of acknowledged records on disk.", totals.bytes),
+            Metric::counter("journal_syncs", "Groups of appends made durable.", totals.syncs),
+        ]
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            self.queue.close();
+            let task = self.appender.lock().take();
+            if let Some(task) = task {
+                task.join().await;
+            }
+        }
+        .boxed()
+    }
+}
+
+fn config_of(name: &str, partitions: &[Arc<Partition>]) -> TopicConfig {
+    let retention = partitions.first().map(|partition| *partition.retention.read()).unwrap_or_default();
+    TopicConfig { retention, ..TopicConfig::new(name, partitions.len() as u32) }
 }
 
 pub(crate) fn no_such_partition(at: &TopicPartition) -> JournalError {
@@ -300,16 +335,10 @@ fn read_now(
 }
 
 fn check_topic(topic: &TopicConfig) -> Result<(), JournalError> {
-    let invalid = |reason| Err(JournalError::Invalid { reason });
-    let is_allowed = |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-    if !(1..=100).contains(&topic.name.len()) || !topic.name.bytes().all(is_allowed) {
-        return invalid(format!("topic name {:?} is not 1 to 100 characters out of a-z 0-9 - _", topic.name));
-    }
+    topic.check()?;
     if matches!(topic.name.as_str(), "meta" | "lock") {
-        return invalid(format!("topic name {:?} is taken by the journal itself", topic.name));
-    }
-    if topic.partitions == 0 || topic.partitions as usize > PARTITIONS_MAX {
-        return invalid(format!("a topic has 1 to {PARTITIONS_MAX} partitions, not {}", topic.partitions));
+        let reason = format!("topic name {:?} is taken by the journal itself", topic.name);
+        return Err(JournalError::Invalid { reason });
     }
     Ok(())
 }
@@ -392,7 +421,7 @@ fn open_partition(place: Place, retention: Retention, sync: Sync) -> Result<Arc<
     let writer = Writer::open(log.clone(), &found, sync)?;
     let published = watch::Sender::new(Published { durable: found.end, records: found.ordinal });
     let (tail, writer) = (AtomicU64::new(found.end), Mutex::new(writer));
-    Ok(Arc::new(Partition { log, retention, published, tail, writer }))
+    Ok(Arc::new(Partition { log, retention: RwLock::new(retention), holds: Mutex::default(), published, tail, writer }))
 }
 
 /// Removes what a crash left half made.

@@ -56,7 +56,7 @@ pub(crate) fn encode_heads(out: &mut impl Extend<u8>, offset: u64, group_start: 
     put(&mut heads, 0, offset.to_le_bytes());
     put(&mut heads, 8, group_start.to_le_bytes());
     put(&mut heads, 16, ordinal.to_le_bytes());
-    put(&mut heads, 24, (HEADER_BYTES as u32 + h.payload_bytes).to_le_bytes());
+    put(&mut heads, 24, (HEADER_BYTES as u32 + h.body_bytes).to_le_bytes());
     put(&mut heads, FRAME_BYTES, h.encode());
     let crc = crc32c::crc32c_append(crc32c::crc32c(&heads[..28]), &heads[FRAME_BYTES..]);
     put(&mut heads, 28, crc.to_le_bytes());
@@ -100,14 +100,14 @@ pub(crate) fn decode(bytes: &[u8], offset: u64) -> Result<Frame, FrameError> {
         return damaged("the checksum of the frame does not match");
     }
     let header = RecordHeader::decode(&bytes[FRAME_BYTES..]).map_err(|e| FrameError::Damaged(e.to_string()))?;
-    if header.payload_bytes as usize + HEADER_BYTES != record_bytes {
+    if header.body_bytes as usize + HEADER_BYTES != record_bytes {
         return damaged("the lengths of frame and record differ");
     }
-    let whole = frame_bytes(header.payload_bytes as usize);
+    let whole = frame_bytes(header.body_bytes as usize);
     let Some(rest) = bytes.get(HEAD_BYTES..whole as usize) else {
         return Err(FrameError::Short { need: whole as usize });
     };
-    let (payload, padding) = rest.split_at(header.payload_bytes as usize);
+    let (payload, padding) = rest.split_at(header.body_bytes as usize);
     header.verify(payload).map_err(|e| FrameError::Damaged(e.to_string()))?;
     if padding.iter().any(|b| *b != 0) {
         return damaged("the padding after the record is not zero");

@@ -11,7 +11,7 @@
 //! An offset is a place: `segment index * segment_bytes + byte in the file`. One thread appends (appender.rs), any
 //! number of tasks read (log.rs). Every byte is described in `docs/formats/journal.md`.
 //!
-//! Left out on purpose: replication, tiering, and an index by time (followers read in order).
+//! Left out on purpose: replication and tiering.
 
 mod appender;
 mod embedded;
@@ -26,6 +26,6 @@ mod segment;
 mod verify;
 mod writer;
 
-pub use embedded::{EmbeddedConfig, EmbeddedJournal, Metrics, Sync};
+pub use embedded::{EmbeddedConfig, EmbeddedJournal, Sync, Totals};
 pub use readonly::{ReadOnlyJournal, open_read_only};
 pub use verify::{Damage, Report, verify};

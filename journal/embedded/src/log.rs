@@ -22,6 +22,8 @@ use crate::segment::{SEGMENT_HEADER_BYTES, segment_path};
 
 /// Open files kept per partition; more only saves opening files again.
 const OPEN_FILES_MAX: usize = 8;
+/// Bytes per read while a record is looked for by its time.
+const FIND_BYTES: usize = 1 << 20;
 /// Smallest read from a file: smaller ones would be repeated for the next record.
 const READ_BYTES_MIN: usize = 4 << 10;
 
@@ -60,18 +62,47 @@ pub(crate) struct Log {
     files: Mutex<VecDeque<(u64, Arc<File>)>>,
     /// Held while segments are dropped, so that they go in order.
     dropping: Mutex<()>,
+    kept_since: Mutex<Option<i64>>,
 }
 
 impl Log {
     /// The log of these segments, of which there is at least one.
     pub(crate) fn new(place: Place, segments: VecDeque<Segment>) -> Self {
         assert!(!segments.is_empty(), "a partition has a segment");
-        Self { place, segments: RwLock::new(segments), files: Mutex::default(), dropping: Mutex::new(()) }
+        Self {
+            place,
+            segments: RwLock::new(segments),
+            files: Mutex::default(),
+            dropping: Mutex::new(()),
+            kept_since: Mutex::default(),
+        }
     }
 
     /// First readable offset: where the oldest segment goes on from.
     pub(crate) fn start(&self) -> u64 {
         self.segments.read().front().expect("a partition has a segment").previous_end
+    }
+
+    /// Ingest time of the newest record that is gone from the front, as far as that can be told: records are kept from
+    /// there on.
+    pub(crate) fn kept_since(&self) -> Option<i64> {
+        *self.kept_since.lock()
+    }
+
+    /// The offset of the first record before `durable` that was not appended before `ingest_time`; else `durable`.
+    pub(crate) fn find(&self, ingest_time: i64, durable: u64) -> Result<u64, JournalError> {
+        let segments: Vec<_> = self.segments.read().iter().copied().collect();
+        let later = |segment: &&Segment| segment.sealed.is_none_or(|sealed| sealed.newest_ingest >= ingest_time);
+        let Some(segment) = segments.iter().find(later) else { return Ok(durable) };
+        let mut from = segment.previous_end;
+        while from < durable {
+            let batch = self.read(from, durable, FIND_BYTES)?;
+            if let Some(record) = batch.records.iter().find(|record| record.ingest_time >= ingest_time) {
+                return Ok(record.offset.0);
+            }
+            from = batch.next.0;
+        }
+        Ok(durable)
     }
 
     /// Takes note that the last segment was sealed and `next` follows.
@@ -93,6 +124,7 @@ impl Log {
             let Some(sealed) = first.sealed.filter(|sealed| done(sealed, second)) else { break };
             segments.pop_front();
             drop(segments);
+            *self.kept_since.lock() = Some(sealed.newest_ingest);
             self.files.lock().retain(|(index, _)| *index != first.index);
             let path = segment_path(&self.place.dir, first.index);
             fs::remove_file(&path).map_err(|e| io_error("remove", &path, &e))?;
@@ -105,13 +137,15 @@ impl Log {
         Ok(dropped)
     }
 
-    /// Drops what `retention` does not keep of the records before `tail`.
-    pub(crate) fn retain(&self, retention: Retention, tail: u64, now: i64) -> Result<u64, JournalError> {
+    /// Drops what `retention` does not keep of the records before `tail`, as far as nobody needs it: nothing that lies
+    /// at or after `held`.
+    pub(crate) fn retain(&self, retention: Retention, held: u64, tail: u64, now: i64) -> Result<u64, JournalError> {
         let oldest = retention.age.map(|age| now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)));
         self.drop_while(|sealed, next| {
             let too_old = oldest.is_some_and(|oldest| sealed.newest_ingest < oldest);
             let newer_bytes = tail.saturating_sub(next.index * self.place.segment_bytes);
-            too_old || retention.bytes.is_some_and(|bytes| newer_bytes >= bytes)
+            let too_many = retention.bytes.is_some_and(|bytes| newer_bytes >= bytes);
+            (too_old || too_many) && sealed.end <= held
         })
     }
 
@@ -265,7 +299,7 @@ fn parse(buffer: &Bytes, at: u64, limit: usize) -> Parsed {
                 if !records.is_empty() && used + bytes as usize > limit {
                     break;
                 }
-                let payload = used + HEAD_BYTES..used + HEAD_BYTES + header.payload_bytes as usize;
+                let payload = used + HEAD_BYTES..used + HEAD_BYTES + header.body_bytes as usize;
                 records.push(header.into_record(Offset(at + used as u64), ordinal, buffer.slice(payload)));
                 used += bytes as usize;
             }

@@ -6,7 +6,7 @@
 //!  4  version       u16  1                   4  version     u16  1
 //!  6  zero          u16                      6  zero        u16
 //!  8  journal       u64                      8  partitions  u32
-//! 16  generation    u32                     12  flags       u32  1: age, 2: bytes
+//! 16  generation    u32                     12  flags       u32  1: age, 2: bytes, 4: compacted
 //! 20  zero          u32                     16  age         u64  ns
 //! 24  segment_bytes u64                     24  bytes       u64
 //! 32  created       i64  ns                 32  zero        u32
@@ -77,8 +77,8 @@ pub(crate) struct TopicMeta {
 
 impl TopicMeta {
     pub(crate) fn store(&self, path: &Path) -> Result<(), JournalError> {
-        let Retention { age, bytes } = self.retention;
-        let flags = u32::from(age.is_some()) | u32::from(bytes.is_some()) << 1;
+        let Retention { age, bytes, compacted } = self.retention;
+        let flags = u32::from(age.is_some()) | u32::from(bytes.is_some()) << 1 | u32::from(compacted) << 2;
         let age_ns = u64::try_from(age.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX);
         let mut out = [0; TOPIC_BYTES];
         put(&mut out, 8, self.partitions.to_le_bytes());
@@ -98,6 +98,6 @@ impl TopicMeta {
         }
         let age = (flags & 1 != 0).then(|| Duration::from_nanos(u64_at(t, 16)));
         let bytes = (flags & 2 != 0).then(|| u64_at(t, 24));
-        Ok(Self { partitions, retention: Retention { age, bytes } })
+        Ok(Self { partitions, retention: Retention { age, bytes, compacted: flags & 4 != 0 } })
     }
 }

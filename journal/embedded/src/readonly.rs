@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tidemill_journal::{Batch, Bounds, JournalError, TopicInfo, TopicPartition};
+use tidemill_journal::{Batch, Bounds, JournalError, TopicConfig, TopicPartition};
 use tidemill_model::{JournalIdentity, Offset};
 
 use crate::embedded::{load_topics, no_such_partition, place};
@@ -51,9 +51,9 @@ impl ReadOnlyJournal {
     ///
     /// # Errors
     /// When a topic's file is damaged.
-    pub fn topics(&self) -> Result<Vec<TopicInfo>, JournalError> {
+    pub fn topics(&self) -> Result<Vec<TopicConfig>, JournalError> {
         let topics = load_topics(&self.dir)?.into_iter();
-        Ok(topics.map(|(name, topic)| TopicInfo { name, partitions: topic.partitions }).collect())
+        Ok(topics.map(|(name, t)| TopicConfig { name, partitions: t.partitions, retention: t.retention }).collect())
     }
 
     /// Where a partition starts and ends; `tail` is `durable`, since only the writer knows more.
@@ -64,7 +64,7 @@ impl ReadOnlyJournal {
         let (log, mark) = self.partition(at)?;
         let start = log.start();
         let durable = Offset(mark.durable.max(start));
-        Ok(Bounds { start: Offset(start), durable, tail: durable, records: mark.records })
+        Ok(Bounds { start: Offset(start), durable, tail: durable, records: mark.records, kept_since: None })
     }
 
     /// Records from `from` on: about `bytes` bytes, at least one record, none at the end.

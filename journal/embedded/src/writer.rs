@@ -21,18 +21,18 @@ use crate::mark::{Mark, MarkFile};
 use crate::recover::Recovered;
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_path};
 
-/// Payloads from here on are written from where they are; smaller ones are gathered in one buffer.
+/// Bodies from here on are written from where they are; smaller ones are gathered in one buffer.
 const COPY_BYTES_MAX: usize = 16 << 10;
 /// Zeros written ahead of small groups: their sync then need not change the file's size, which halves its time.
 const ZERO_AHEAD_BYTES: u64 = 1 << 20;
 /// Groups from here on gain nothing from zeros ahead.
 const SMALL_GROUP_BYTES: u64 = 64 << 10;
 
-/// A record whose payload has been checksummed; the ingest time is still open.
+/// A record whose body has been checksummed; the ingest time is still open.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) header: RecordHeader,
-    pub(crate) payload: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl Prepared {
@@ -40,15 +40,16 @@ impl Prepared {
     pub(crate) fn new(record: NewRecord, segment_bytes: u64) -> Result<Self, JournalError> {
         let invalid = |reason| JournalError::Invalid { reason };
         let header = RecordHeader::of(&record, 0).map_err(|e| invalid(e.to_string()))?;
-        if SEGMENT_HEADER_BYTES + frame_bytes(record.payload.len()) + END_BYTES > segment_bytes {
-            let bytes = record.payload.len();
+        let body = record.body();
+        if SEGMENT_HEADER_BYTES + frame_bytes(body.len()) + END_BYTES > segment_bytes {
+            let bytes = body.len();
             return Err(invalid(format!("a record of {bytes} bytes does not fit into a segment of {segment_bytes}")));
         }
-        Ok(Self { header, payload: record.payload })
+        Ok(Self { header, body })
     }
 
     pub(crate) fn frame_bytes(&self) -> u64 {
-        frame_bytes(self.payload.len())
+        frame_bytes(self.body.len())
     }
 }
 
@@ -129,13 +130,13 @@ impl Writer {
         let offset = self.tail;
         self.open.reserve(HEAD_BYTES);
         encode_heads(&mut self.open, offset, self.group_start, self.ordinal, &record.header);
-        let padding = record.frame_bytes() as usize - HEAD_BYTES - record.payload.len();
+        let padding = record.frame_bytes() as usize - HEAD_BYTES - record.body.len();
         self.tail += record.frame_bytes();
-        if record.payload.len() <= COPY_BYTES_MAX {
-            self.open.extend_from_slice(&record.payload);
+        if record.body.len() <= COPY_BYTES_MAX {
+            self.open.extend_from_slice(&record.body);
         } else {
             self.chunks.push(self.open.split().freeze());
-            self.chunks.push(record.payload);
+            self.chunks.push(record.body);
         }
         self.open.extend_from_slice(&[0; ALIGNMENT as usize][..padding]);
         self.end = self.tail;

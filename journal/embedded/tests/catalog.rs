@@ -63,8 +63,8 @@ async fn thousands_of_series_register_at_once_and_repeating_it_appends_nothing()
     let wanted: Vec<_> = (0..10_000).map(|i| series(&format!("plant:value{{tag=t{i}}}"), ValueType::Float)).collect();
     let registered = catalog.register(wanted.clone()).await.unwrap();
     assert!(registered.iter().zip(&wanted).all(|(r, w)| **r.as_ref().unwrap() == *w));
-    let records = journal.metrics().records;
+    let records = journal.totals().records;
     catalog.register(wanted).await.unwrap();
-    assert_eq!((catalog.len() as u64, journal.metrics().records), (10_000, records));
+    assert_eq!((catalog.len() as u64, journal.totals().records), (10_000, records));
     journal.close().await;
 }

@@ -73,7 +73,7 @@ impl Setup {
     async fn new() -> Self {
         let (dir, env) = (TempDir::new().unwrap(), ManualEnv::new());
         let journal = open_with_topic(dir.path(), Retention::default(), env.clone()).await;
-        let quarantine = TopicConfig { name: TOPIC_QUARANTINE.into(), partitions: 1, retention: Retention::default() };
+        let quarantine = TopicConfig::new(TOPIC_QUARANTINE, 1);
         journal.create(quarantine).await.unwrap();
         Self { _dir: dir, env, journal, seen: Arc::default() }
     }
@@ -191,7 +191,7 @@ async fn a_refused_record_of_the_largest_size_is_quarantined_in_part() {
     let env = ManualEnv::new();
     let journal = common::open_with(dir.path(), 64 << 20, env.clone()).unwrap();
     for name in [TOPIC, TOPIC_QUARANTINE] {
-        let topic = TopicConfig { name: name.into(), partitions: 1, retention: Retention::default() };
+        let topic = TopicConfig::new(name, 1);
         journal.create(topic).await.unwrap();
     }
     let setup = Setup { _dir: dir, env, journal, seen: Arc::default() };

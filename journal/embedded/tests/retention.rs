@@ -28,7 +28,7 @@ async fn until_start_moves(journal: &dyn Journal, env: &Arc<ManualEnv>) -> Offse
 async fn segments_older_than_the_age_go_and_younger_ones_stay() {
     let (dir, env) = (TempDir::new().unwrap(), ManualEnv::new());
     let hour = Duration::from_secs(3600);
-    let retention = Retention { age: Some(hour * 100), bytes: None };
+    let retention = Retention { age: Some(hour * 100), ..Retention::default() };
     let journal = open_with_topic(dir.path(), retention, env.clone()).await;
     for i in 0..30 {
         journal.append(&at(), vec![record(i, 4000)]).await.unwrap();
@@ -55,7 +55,7 @@ async fn segments_older_than_the_age_go_and_younger_ones_stay() {
 #[tokio::test]
 async fn the_newest_bytes_are_kept_whatever_their_age() {
     let (dir, env) = (TempDir::new().unwrap(), ManualEnv::new());
-    let retention = Retention { age: None, bytes: Some(40_000) };
+    let retention = Retention { bytes: Some(40_000), ..Retention::default() };
     let journal = open_with_topic(dir.path(), retention, env.clone()).await;
     for i in 0..60 {
         journal.append(&at(), vec![record(i, 4000)]).await.unwrap();

@@ -26,11 +26,10 @@ pub use requests::{
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use tidemill_model::{NewRecord, Offset, ProducerId, Record, RecordKind};
 
-use crate::{Journal, ReadLimits, Retention, TopicConfig, TopicPartition};
+use crate::{Journal, ReadLimits, TopicConfig, TopicPartition};
 
 /// Which journal a property needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,8 +77,7 @@ const TOPIC: &str = "conformance";
 /// A journal with one topic of so many partitions.
 async fn journal(make: &impl Make, shape: Shape, partitions: u32) -> Arc<dyn Journal> {
     let journal = make(shape).await;
-    let topic = TopicConfig { name: TOPIC.to_owned(), partitions, retention: Retention::default() };
-    journal.create(topic).await.expect("a topic can be created");
+    journal.create(TopicConfig::new(TOPIC, partitions)).await.expect("a topic can be created");
     journal
 }
 
@@ -93,7 +91,7 @@ fn record(sequence: u64, bytes: usize) -> NewRecord {
     let head = bytes.min(8);
     payload[..head].copy_from_slice(&sequence.to_le_bytes()[..head]);
     let producer = ProducerId::from_name("conformance");
-    NewRecord { kind: RecordKind::Samples, producer, epoch: 7, sequence, payload: Bytes::from(payload) }
+    NewRecord { producer, epoch: 7, sequence, ..NewRecord::anonymous(RecordKind::Samples, payload) }
 }
 
 /// Asserts that `found` is what `record(sequence, bytes)` was appended as.

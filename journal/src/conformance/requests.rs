@@ -4,10 +4,10 @@ use tidemill_model::Offset;
 use tidemill_model::record::PAYLOAD_BYTES_MAX;
 
 use super::{Make, Shape, TOPIC, assert_is, journal, partition, read_all, record};
-use crate::{JournalError, ReadLimits, Retention, TopicConfig, TopicInfo, TopicPartition};
+use crate::{JournalError, ReadLimits, TopicConfig, TopicPartition};
 
 fn topic(name: &str, partitions: u32) -> TopicConfig {
-    TopicConfig { name: name.to_owned(), partitions, retention: Retention::default() }
+    TopicConfig::new(name, partitions)
 }
 
 /// Creating a topic again changes nothing; another number of partitions is refused.
@@ -20,8 +20,7 @@ pub async fn create_is_idempotent_and_refuses_other_partitions(make: &impl Make)
     assert!(matches!(refused, Err(JournalError::Invalid { .. })), "{refused:?}");
     journal.create(topic("another", 1)).await.expect("a second topic can be created");
     let topics = journal.topics().await.expect("topics");
-    let info = |name: &str, partitions| TopicInfo { name: name.to_owned(), partitions };
-    assert_eq!(topics, [info("another", 1), info(TOPIC, 2)], "topics come by name");
+    assert_eq!(topics, [topic("another", 1), topic(TOPIC, 2)], "topics come by name");
 }
 
 /// Names that are not allowed are refused, above all those that would lead elsewhere.

@@ -129,11 +129,9 @@ impl Outputs {
         for (builder, lane) in self.builders.iter_mut().zip(&mut self.lanes) {
             if !builder.is_empty() {
                 lane.push(NewRecord {
-                    kind: RecordKind::Samples,
                     producer: self.producer,
-                    epoch: 0,
                     sequence: offset.0,
-                    payload: builder.encode().into(),
+                    ..NewRecord::anonymous(RecordKind::Samples, builder.encode())
                 });
                 // What fails here waits again, and the next commit meets the error.
                 let _ = lane.advance(&self.journal);

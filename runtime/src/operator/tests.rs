@@ -94,7 +94,7 @@ impl World1 {
         let env: Arc<dyn Env> = SystemEnv::new();
         let config = EmbeddedConfig { dir: dir.path().join("journal"), segment_bytes: 1 << 20, sync: Sync::Never };
         let journal: Arc<dyn Journal> = EmbeddedJournal::open(config, env.clone()).unwrap();
-        let topic = TopicConfig { name: TOPIC_DATA.into(), partitions: 1, retention: Default::default() };
+        let topic = TopicConfig::new(TOPIC_DATA, 1);
         journal.create(topic).await.unwrap();
         let catalog = Catalog::open(journal.clone()).await.unwrap();
         let engine = engine().unwrap();

@@ -122,7 +122,12 @@ fn records(payloads: Vec<Bytes>, identity: Option<Identity>) -> Vec<NewRecord> {
         None => NewRecord::anonymous(RecordKind::Samples, payload),
         Some(Identity { producer, epoch, sequence }) => {
             let part = if index == last { LAST_PART } else { index as u64 };
-            NewRecord { kind: RecordKind::Samples, producer, epoch, sequence: sequence << PART_BITS | part, payload }
+            NewRecord {
+                producer,
+                epoch,
+                sequence: sequence << PART_BITS | part,
+                ..NewRecord::anonymous(RecordKind::Samples, payload)
+            }
         }
     };
     payloads.into_iter().enumerate().map(record).collect()

@@ -12,8 +12,8 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tidemill_journal::env::{Env, Task, tracked};
 use tidemill_journal::{
-    ApplyError, Batch, Bounds, Catalog, Cursor, Fold, Journal, JournalError, ReadLimits, Receipt, TopicConfig,
-    TopicInfo, TopicPartition,
+    ApplyError, Batch, Bounds, Catalog, Cursor, Fold, Journal, JournalError, Metric, ReadLimits, Receipt, TopicConfig,
+    TopicPartition,
 };
 use tidemill_model::payload::{DeleteRange, SamplesBuilder};
 use tidemill_model::{
@@ -39,7 +39,7 @@ impl Journal for MemoryJournal {
         Box::pin(async { Ok(()) })
     }
 
-    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, JournalError>> {
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicConfig>, JournalError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
@@ -62,12 +62,27 @@ impl Journal for MemoryJournal {
 
     fn bounds(&self, _: &TopicPartition) -> BoxFuture<'_, Result<Bounds, JournalError>> {
         let end = self.records.lock().len() as u64;
-        let bounds = Bounds { start: Offset(0), durable: Offset(end), tail: Offset(end), records: end };
+        let bounds =
+            Bounds { start: Offset(0), durable: Offset(end), tail: Offset(end), records: end, kept_since: None };
         Box::pin(async move { Ok(bounds) })
+    }
+
+    fn find(&self, _: &TopicPartition, _: i64) -> BoxFuture<'_, Result<Offset, JournalError>> {
+        Box::pin(async { Ok(Offset(0)) })
     }
 
     fn trim(&self, _: &TopicPartition, _: Offset) -> BoxFuture<'_, Result<(), JournalError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn hold(&self, _: &TopicPartition, _: &str, _: Option<Offset>) {}
+
+    fn metrics(&self) -> Vec<Metric> {
+        Vec::new()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
     }
 }
 
@@ -80,6 +95,7 @@ fn stored(record: NewRecord, at: u64) -> Record {
         epoch: record.epoch,
         sequence: record.sequence,
         ingest_time: 0,
+        key: record.key,
         payload: record.payload,
     }
 }

@@ -1,0 +1,1 @@
+//! The Kafka journal: topics of Kafka or Redpanda.

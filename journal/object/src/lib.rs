@@ -1,0 +1,1 @@
+//! The object journal: pages in an object store.

@@ -1,0 +1,1 @@
+//! The remote journal: another node's journal over gRPC.
