@@ -9,7 +9,6 @@
 //! Recover from fsync Failures?", ATC 2020); the lock on the directory is held as long as the thread lives.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -21,6 +20,7 @@ use tidemill_model::Offset;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::log::Log;
+use crate::storage::Lock;
 use crate::writer::{Checkpoint, Prepared, Writer};
 
 /// Bytes of one group. Larger groups hardly write faster, and everybody in them waits longer.
@@ -164,7 +164,7 @@ pub(crate) struct Appender {
     pub(crate) queue: Arc<Queue>,
     pub(crate) env: Arc<dyn Env>,
     /// Keeps other processes out.
-    pub(crate) lock: File,
+    pub(crate) lock: Lock,
 }
 
 impl Appender {

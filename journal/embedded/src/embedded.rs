@@ -1,7 +1,7 @@
 //! [`EmbeddedJournal`]: the seam's implementation on a directory.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -21,6 +21,7 @@ use crate::log::{Log, Place, Segment, partition_dir};
 use crate::mark::MarkFile;
 use crate::meta::{Meta, TopicMeta, check_segment_bytes};
 use crate::recover::recover;
+use crate::storage::{Disk, Lock, Open, Storage};
 use crate::writer::{Prepared, Writer, create_segment};
 
 /// When an append is acknowledged.
@@ -71,6 +72,7 @@ type Topics = BTreeMap<String, Vec<Arc<Partition>>>;
 ///
 /// Reads take place on the calling task: they block for as long as the disk takes.
 pub struct EmbeddedJournal {
+    storage: Arc<dyn Storage>,
     dir: PathBuf,
     meta: Meta,
     sync: Sync,
@@ -89,24 +91,37 @@ impl EmbeddedJournal {
     /// [`JournalError::InUse`] when another process (or this one) has it open; [`JournalError::Corrupt`] when
     /// acknowledged records are damaged or files do not belong together; [`JournalError::Invalid`] for the segment size.
     pub fn open(config: EmbeddedConfig, env: Arc<dyn Env>) -> Result<Arc<Self>, JournalError> {
+        Self::open_on(Arc::new(Disk), config, env)
+    }
+
+    /// The same on a storage of one's own.
+    ///
+    /// # Errors
+    /// As for [`EmbeddedJournal::open`].
+    pub fn open_on(
+        storage: Arc<dyn Storage>,
+        config: EmbeddedConfig,
+        env: Arc<dyn Env>,
+    ) -> Result<Arc<Self>, JournalError> {
         check_segment_bytes(config.segment_bytes).map_err(|reason| JournalError::Invalid { reason })?;
-        fs::create_dir_all(&config.dir).map_err(|e| io_error("create", &config.dir, &e))?;
-        let lock = lock(&config.dir)?;
-        let meta = open_meta(&config, env.as_ref())?;
+        storage.create_dir_all(&config.dir).map_err(|e| io_error("create", &config.dir, &e))?;
+        let lock = lock(&*storage, &config.dir)?;
+        let meta = open_meta(&*storage, &config, env.as_ref())?;
         let mut topics = Topics::new();
-        for (name, topic) in load_topics(&config.dir)? {
+        for (name, topic) in load_topics(&*storage, &config.dir)? {
             let partitions = (0..topic.partitions).map(|partition| {
-                let place = place(&config.dir, &meta, &TopicPartition::new(&name, partition));
+                let place = place(&storage, &config.dir, &meta, &TopicPartition::new(&name, partition));
                 open_partition(place, topic.retention, config.sync)
             });
             topics.insert(name.clone(), partitions.collect::<Result<_, _>>()?);
         }
-        remove_leftovers(&config.dir)?;
+        remove_leftovers(&*storage, &config.dir)?;
         let queue = Arc::new(Queue::default());
         queue.partitions.write().extend(topics.values().flatten().cloned());
         let appender = Appender { queue: queue.clone(), env: env.clone(), lock };
         let task = env.spawn_thread("journal-append", Box::pin(appender.run()));
         Ok(Arc::new(Self {
+            storage,
             dir: config.dir,
             meta,
             sync: config.sync,
@@ -141,14 +156,14 @@ impl EmbeddedJournal {
         if let Some(partitions) = self.topics.read().get(&topic.name) {
             if config_of(&topic.name, partitions).accept(topic)? {
                 let meta = TopicMeta { partitions: topic.partitions, retention: topic.retention };
-                meta.store(&self.dir.join(&topic.name).join("topic"))?;
+                meta.store(&*self.storage, &self.dir.join(&topic.name).join("topic"))?;
                 partitions.iter().for_each(|partition| *partition.retention.write() = topic.retention);
             }
             return Ok(());
         }
-        create_files(&self.dir, &self.meta, topic)?;
+        create_files(&self.storage, &self.dir, &self.meta, topic)?;
         let open = |partition| {
-            let place = place(&self.dir, &self.meta, &TopicPartition::new(&topic.name, partition));
+            let place = place(&self.storage, &self.dir, &self.meta, &TopicPartition::new(&topic.name, partition));
             open_partition(place, topic.retention, self.sync)
         };
         let partitions = (0..topic.partitions).map(open).collect::<Result<Vec<_>, _>>()?;
@@ -344,75 +359,75 @@ fn check_topic(topic: &TopicConfig) -> Result<(), JournalError> {
 }
 
 /// Keeps other writers out of `dir` for as long as the file is open.
-fn lock(dir: &Path) -> Result<File, JournalError> {
+fn lock(storage: &dyn Storage, dir: &Path) -> Result<Lock, JournalError> {
     let path = dir.join("lock");
-    let file = File::options().write(true).create(true).truncate(false).open(&path);
-    let file = file.map_err(|e| io_error("open", &path, &e))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::InUse { path: dir.display().to_string() }),
-        Err(error) => Err(io_error("lock", &path, &error.into())),
-    }
+    storage.lock(&path).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => JournalError::InUse { path: dir.display().to_string() },
+        _ => io_error("lock", &path, &error),
+    })
 }
 
-fn open_meta(config: &EmbeddedConfig, env: &dyn Env) -> Result<Meta, JournalError> {
+fn open_meta(storage: &dyn Storage, config: &EmbeddedConfig, env: &dyn Env) -> Result<Meta, JournalError> {
     let path = config.dir.join("meta");
-    if path.exists() {
-        return Meta::load(&path);
+    match storage.open(&path, Open::Read) {
+        Ok(_) => return Meta::load(storage, &path),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(io_error("open", &path, &error)),
     }
-    if !topic_names(&config.dir)?.is_empty() {
+    if !topic_names(storage, &config.dir)?.is_empty() {
         return Err(corrupt(&path, 0, "the file is missing, but topics are there"));
     }
     let identity = JournalIdentity { id: env.random(), generation: 1 };
     let meta = Meta { identity, segment_bytes: config.segment_bytes, created: env.now() };
-    meta.store(&path)?;
+    meta.store(storage, &path)?;
     Ok(meta)
 }
 
 /// The directories in `dir`, which are the topics.
-fn topic_names(dir: &Path) -> Result<Vec<String>, JournalError> {
-    let error = |e| io_error("list", dir, &e);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).map_err(error)? {
-        let entry = entry.map_err(error)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.file_type().map_err(error)?.is_dir() && !name.contains('.') {
-            names.push(name);
-        }
-    }
+fn topic_names(storage: &dyn Storage, dir: &Path) -> Result<Vec<String>, JournalError> {
+    let entries = storage.list(dir).map_err(|e| io_error("list", dir, &e))?;
+    let topics = entries.into_iter().filter(|entry| entry.is_dir && !entry.name.contains('.'));
+    let mut names: Vec<_> = topics.map(|entry| entry.name).collect();
     names.sort_unstable();
     Ok(names)
 }
 
 /// What every topic was made with.
-pub(crate) fn load_topics(dir: &Path) -> Result<Vec<(String, TopicMeta)>, JournalError> {
-    let load = |name: String| Ok((name.clone(), TopicMeta::load(&dir.join(name).join("topic"))?));
-    topic_names(dir)?.into_iter().map(load).collect()
+pub(crate) fn load_topics(storage: &dyn Storage, dir: &Path) -> Result<Vec<(String, TopicMeta)>, JournalError> {
+    let load = |name: String| Ok((name.clone(), TopicMeta::load(storage, &dir.join(name).join("topic"))?));
+    topic_names(storage, dir)?.into_iter().map(load).collect()
 }
 
-pub(crate) fn place(dir: &Path, meta: &Meta, at: &TopicPartition) -> Place {
+pub(crate) fn place(storage: &Arc<dyn Storage>, dir: &Path, meta: &Meta, at: &TopicPartition) -> Place {
     let segment_bytes = meta.segment_bytes;
-    Place { dir: partition_dir(dir, at), at: at.clone(), journal: meta.identity, segment_bytes }
+    Place {
+        storage: storage.clone(),
+        dir: partition_dir(dir, at),
+        at: at.clone(),
+        journal: meta.identity,
+        segment_bytes,
+    }
 }
 
 /// Makes the files of a topic aside and puts them in place at once.
-fn create_files(dir: &Path, meta: &Meta, topic: &TopicConfig) -> Result<(), JournalError> {
+fn create_files(storage: &Arc<dyn Storage>, dir: &Path, meta: &Meta, topic: &TopicConfig) -> Result<(), JournalError> {
     let aside = dir.join(format!("{}.new", topic.name));
     let error = |action| move |e: std::io::Error| io_error(action, dir, &e);
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(error("clear"))?;
+    match storage.remove_dir_all(&aside) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(error("clear")(e)),
+        _ => {}
     }
     for partition in 0..topic.partitions {
-        let mut place = place(dir, meta, &TopicPartition::new(&topic.name, partition));
+        let mut place = place(storage, dir, meta, &TopicPartition::new(&topic.name, partition));
         place.dir = aside.join(partition.to_string());
-        fs::create_dir_all(&place.dir).map_err(error("create a topic in"))?;
-        MarkFile::create(&place.dir)?;
+        storage.create_dir_all(&place.dir).map_err(error("create a topic in"))?;
+        MarkFile::create(&**storage, &place.dir)?;
         let first = Segment { index: 0, previous_end: 0, first_ordinal: 0, sealed: None };
         create_segment(&place, &first).map_err(error("create a segment in"))?;
     }
-    TopicMeta { partitions: topic.partitions, retention: topic.retention }.store(&aside.join("topic"))?;
-    fs::rename(&aside, dir.join(&topic.name)).map_err(error("create a topic in"))?;
-    sync_dir(dir)
+    TopicMeta { partitions: topic.partitions, retention: topic.retention }.store(&**storage, &aside.join("topic"))?;
+    storage.rename(&aside, &dir.join(&topic.name)).map_err(error("create a topic in"))?;
+    sync_dir(&**storage, dir)
 }
 
 fn open_partition(place: Place, retention: Retention, sync: Sync) -> Result<Arc<Partition>, JournalError> {
@@ -425,12 +440,11 @@ fn open_partition(place: Place, retention: Retention, sync: Sync) -> Result<Arc<
 }
 
 /// Removes what a crash left half made.
-fn remove_leftovers(dir: &Path) -> Result<(), JournalError> {
+fn remove_leftovers(storage: &dyn Storage, dir: &Path) -> Result<(), JournalError> {
     let error = |e| io_error("clean up", dir, &e);
-    for entry in fs::read_dir(dir).map_err(error)? {
-        let path = entry.map_err(error)?.path();
-        if path.is_dir() && path.extension().is_some_and(|e| e == "new") {
-            fs::remove_dir_all(&path).map_err(error)?;
+    for entry in storage.list(dir).map_err(error)? {
+        if entry.is_dir && entry.name.ends_with(".new") {
+            storage.remove_dir_all(&dir.join(entry.name)).map_err(error)?;
         }
     }
     Ok(())

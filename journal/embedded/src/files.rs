@@ -1,20 +1,18 @@
-//! The few things done to files: atomic replacement, directory sync, vectored writes, and errors that name the file.
+//! The few things done to files: atomic replacement, directory sync, and errors that name the file.
 //!
 //! Every fixed structure of the format begins with a magic (u32) and a version (u16) and ends with a CRC32C (u32) over
 //! everything before it, in all versions, so that damage, foreign files and newer versions can be told apart.
 
-use std::fs::{self, File};
-use std::io::{self, IoSlice, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
 use tidemill_journal::JournalError;
 
+use crate::storage::{Open, Storage};
+
 /// The version this code writes and the highest it reads, of every file.
 pub(crate) const VERSION: u16 = 1;
-/// Slices per vectored write; Linux takes at most 1024.
-const SLICES_MAX: usize = 1024;
 
 /// An operating system error with what was attempted on what.
 pub(crate) fn io_error(action: &'static str, path: &Path, error: &io::Error) -> JournalError {
@@ -80,62 +78,25 @@ pub(crate) fn unseal<'a, const N: usize>(
 }
 
 /// Makes renames, creations and removals in `dir` durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
-    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| io_error("sync directory", dir, &e))
+pub(crate) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<(), JournalError> {
+    storage.sync_dir(dir).map_err(|e| io_error("sync directory", dir, &e))
 }
 
 /// Creates or replaces a file so that a crash leaves the old or the new one.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), JournalError> {
+pub(crate) fn replace(storage: &dyn Storage, path: &Path, content: &[u8]) -> Result<(), JournalError> {
     let temporary = path.with_extension("new");
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(content)?;
+    let written = storage.open(&temporary, Open::Create).and_then(|file| {
+        file.write_at(&[Bytes::copy_from_slice(content)], 0)?;
         file.sync_all()
     });
     written.map_err(|e| io_error("write", &temporary, &e))?;
-    fs::rename(&temporary, path).map_err(|e| io_error("rename", &temporary, &e))?;
-    path.parent().map_or(Ok(()), sync_dir)
+    storage.rename(&temporary, path).map_err(|e| io_error("rename", &temporary, &e))?;
+    path.parent().map_or(Ok(()), |dir| sync_dir(storage, dir))
 }
 
 /// Reads a whole file of at most `max` bytes.
-pub(crate) fn read_whole(path: &Path, max: u64) -> Result<Vec<u8>, JournalError> {
-    let file = File::open(path).map_err(|e| io_error("open", path, &e))?;
-    let bytes = file.metadata().map_err(|e| io_error("look at", path, &e))?.len().min(max) as usize;
-    let content = read_at(&file, 0, bytes).map_err(|e| io_error("read", path, &e))?;
-    Ok(content)
-}
-
-/// Reads up to `bytes` bytes from `at`; fewer only at the end of the file.
-pub(crate) fn read_at(file: &File, at: u64, bytes: usize) -> io::Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(bytes);
-    while out.len() < bytes {
-        let place = at + out.len() as u64;
-        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut out), place) {
-            Ok(0) => break,
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    out.truncate(bytes);
-    Ok(out)
-}
-
-/// Writes all of `chunks` one after the other at `at`.
-pub(crate) fn write_at(file: &File, chunks: &[Bytes], mut at: u64) -> io::Result<()> {
-    if let [only] = chunks {
-        return file.write_all_at(only, at);
-    }
-    let mut slices: Vec<_> = chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
-    let mut left = &mut slices[..];
-    while !left.is_empty() {
-        match rustix::io::pwritev(file, &left[..left.len().min(SLICES_MAX)], at) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                at += written as u64;
-                IoSlice::advance_slices(&mut left, written);
-            }
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
+pub(crate) fn read_whole(storage: &dyn Storage, path: &Path, max: u64) -> Result<Vec<u8>, JournalError> {
+    let file = storage.open(path, Open::Read).map_err(|e| io_error("open", path, &e))?;
+    let bytes = file.size().map_err(|e| io_error("look at", path, &e))?.min(max) as usize;
+    file.read_at(0, bytes).map_err(|e| io_error("read", path, &e))
 }

@@ -23,9 +23,11 @@ mod meta;
 mod readonly;
 mod recover;
 mod segment;
+mod storage;
 mod verify;
 mod writer;
 
 pub use embedded::{EmbeddedConfig, EmbeddedJournal, Sync, Totals};
 pub use readonly::{ReadOnlyJournal, open_read_only};
+pub use storage::{Disk, Entry, Lock, Open, Space, Storage, StorageFile};
 pub use verify::{Damage, Report, verify};

@@ -7,7 +7,6 @@
 //! nothing of what is durable: callers pass it in.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,9 +15,10 @@ use parking_lot::{Mutex, RwLock};
 use tidemill_journal::{Batch, JournalError, Retention, TopicPartition};
 use tidemill_model::{JournalIdentity, Offset, Record};
 
-use crate::files::{corrupt, io_error, read_at, read_whole, sync_dir};
+use crate::files::{corrupt, io_error, read_whole, sync_dir};
 use crate::frame::{ALIGNMENT, END_BYTES, FRAME_BYTES, Frame, FrameError, HEAD_BYTES, decode};
 use crate::segment::{SEGMENT_HEADER_BYTES, segment_path};
+use crate::storage::{Open, Storage, StorageFile};
 
 /// Open files kept per partition; more only saves opening files again.
 const OPEN_FILES_MAX: usize = 8;
@@ -30,6 +30,7 @@ const READ_BYTES_MIN: usize = 4 << 10;
 /// Where a partition's files are and what they must say.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
+    pub(crate) storage: Arc<dyn Storage>,
     pub(crate) dir: PathBuf,
     pub(crate) at: TopicPartition,
     pub(crate) journal: JournalIdentity,
@@ -59,7 +60,7 @@ pub(crate) struct Sealed {
 pub(crate) struct Log {
     pub(crate) place: Place,
     segments: RwLock<VecDeque<Segment>>,
-    files: Mutex<VecDeque<(u64, Arc<File>)>>,
+    files: Mutex<VecDeque<(u64, Arc<dyn StorageFile>)>>,
     /// Held while segments are dropped, so that they go in order.
     dropping: Mutex<()>,
     kept_since: Mutex<Option<i64>>,
@@ -106,7 +107,7 @@ impl Log {
     }
 
     /// Takes note that the last segment was sealed and `next` follows.
-    pub(crate) fn rotate(&self, sealed: Sealed, next: Segment, file: Arc<File>) {
+    pub(crate) fn rotate(&self, sealed: Sealed, next: Segment, file: Arc<dyn StorageFile>) {
         let mut segments = self.segments.write();
         segments.back_mut().expect("a partition has a segment").sealed = Some(sealed);
         segments.push_back(next);
@@ -127,12 +128,12 @@ impl Log {
             *self.kept_since.lock() = Some(sealed.newest_ingest);
             self.files.lock().retain(|(index, _)| *index != first.index);
             let path = segment_path(&self.place.dir, first.index);
-            fs::remove_file(&path).map_err(|e| io_error("remove", &path, &e))?;
+            self.place.storage.remove(&path).map_err(|e| io_error("remove", &path, &e))?;
             tracing::info!(path = %path.display(), end = sealed.end, "segment dropped");
             dropped += 1;
         }
         if dropped > 0 {
-            sync_dir(&self.place.dir)?;
+            sync_dir(&*self.place.storage, &self.place.dir)?;
         }
         Ok(dropped)
     }
@@ -214,19 +215,19 @@ impl Log {
     fn load(&self, index: u64, within: u64, bytes: usize) -> Result<Bytes, JournalError> {
         let error = |e| io_error("read", &segment_path(&self.place.dir, index), &e);
         let file = self.file(index).map_err(error)?;
-        Ok(Bytes::from(read_at(&file, within, bytes).map_err(error)?))
+        Ok(Bytes::from(file.read_at(within, bytes).map_err(error)?))
     }
 
-    fn file(&self, index: u64) -> std::io::Result<Arc<File>> {
+    fn file(&self, index: u64) -> std::io::Result<Arc<dyn StorageFile>> {
         if let Some((_, file)) = self.files.lock().iter().find(|(open, _)| *open == index) {
             return Ok(file.clone());
         }
-        let file = Arc::new(File::open(segment_path(&self.place.dir, index))?);
+        let file = self.place.storage.open(&segment_path(&self.place.dir, index), Open::Read)?;
         self.remember(index, file.clone());
         Ok(file)
     }
 
-    fn remember(&self, index: u64, file: Arc<File>) {
+    fn remember(&self, index: u64, file: Arc<dyn StorageFile>) {
         let mut files = self.files.lock();
         files.push_front((index, file));
         files.truncate(OPEN_FILES_MAX);
@@ -236,7 +237,7 @@ impl Log {
     fn explain(&self, at: u64, durable: u64, reason: String) -> JournalError {
         let (index, within) = (at / self.place.segment_bytes, at % self.place.segment_bytes);
         let path = segment_path(&self.place.dir, index);
-        let bytes = match read_whole(&path, self.place.segment_bytes) {
+        let bytes = match read_whole(&*self.place.storage, &path, self.place.segment_bytes) {
             Ok(bytes) => bytes,
             Err(error) => return error,
         };

@@ -17,13 +17,14 @@
 //! A slot is written after the sync that it tells of and is itself not synced, except at rotation and close: it is a
 //! lower bound. Damage below `synced` is therefore never a torn write.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use tidemill_journal::JournalError;
 
 use crate::files::{corrupt, io_error, put, read_whole, seal, u64_at, unseal};
+use crate::storage::{Open, Storage, StorageFile};
 
 const SLOT_BYTES: usize = 48;
 const SLOT_STRIDE: u64 = 4096;
@@ -59,9 +60,9 @@ impl Mark {
     ///
     /// # Errors
     /// [`JournalError::Corrupt`] when neither slot is intact.
-    pub(crate) fn load(dir: &Path) -> Result<Self, JournalError> {
+    pub(crate) fn load(storage: &dyn Storage, dir: &Path) -> Result<Self, JournalError> {
         let path = mark_path(dir);
-        let bytes = read_whole(&path, FILE_BYTES)?;
+        let bytes = read_whole(storage, &path, FILE_BYTES)?;
         let first = Self::decode(&bytes);
         let second = Self::decode(bytes.get(SLOT_STRIDE as usize..).unwrap_or_default());
         match (first, second) {
@@ -80,16 +81,16 @@ pub(crate) fn mark_path(dir: &Path) -> PathBuf {
 /// The mark's file, open for writing.
 #[derive(Debug)]
 pub(crate) struct MarkFile {
-    file: File,
+    file: Arc<dyn StorageFile>,
     path: PathBuf,
     sequence: u64,
 }
 
 impl MarkFile {
     /// Creates the file for an empty partition.
-    pub(crate) fn create(dir: &Path) -> Result<(), JournalError> {
+    pub(crate) fn create(storage: &dyn Storage, dir: &Path) -> Result<(), JournalError> {
         let path = mark_path(dir);
-        let file = File::create(&path).map_err(|e| io_error("create", &path, &e))?;
+        let file = storage.open(&path, Open::Create).map_err(|e| io_error("create", &path, &e))?;
         let mut created = Self { file, path, sequence: 0 };
         created.write(Mark::default())?;
         created.write(Mark::default())?;
@@ -97,9 +98,9 @@ impl MarkFile {
     }
 
     /// Opens the file whose newest slot is `mark`.
-    pub(crate) fn open(dir: &Path, mark: Mark) -> Result<Self, JournalError> {
+    pub(crate) fn open(storage: &dyn Storage, dir: &Path, mark: Mark) -> Result<Self, JournalError> {
         let path = mark_path(dir);
-        let file = OpenOptions::new().write(true).open(&path).map_err(|e| io_error("open", &path, &e))?;
+        let file = storage.open(&path, Open::Write).map_err(|e| io_error("open", &path, &e))?;
         Ok(Self { file, path, sequence: mark.sequence })
     }
 
@@ -108,7 +109,7 @@ impl MarkFile {
         self.sequence += 1;
         let slot = Mark { sequence: self.sequence, ..mark }.encode();
         let at = self.sequence % 2 * SLOT_STRIDE;
-        self.file.write_all_at(&slot, at).map_err(|e| io_error("write", &self.path, &e))
+        self.file.write_at(&[Bytes::copy_from_slice(&slot)], at).map_err(|e| io_error("write", &self.path, &e))
     }
 
     /// Makes it durable.

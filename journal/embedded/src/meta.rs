@@ -22,6 +22,7 @@ use tidemill_model::JournalIdentity;
 use tidemill_model::position::PARTITIONS_MAX;
 
 use crate::files::{corrupt, put, read_whole, replace, seal, u32_at, u64_at, unseal};
+use crate::storage::Storage;
 
 const META_BYTES: usize = 48;
 const META_MAGIC: [u8; 4] = *b"TMJ1";
@@ -41,18 +42,18 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    pub(crate) fn store(&self, path: &Path) -> Result<(), JournalError> {
+    pub(crate) fn store(&self, storage: &dyn Storage, path: &Path) -> Result<(), JournalError> {
         let mut out = [0; META_BYTES];
         put(&mut out, 8, self.identity.id.to_le_bytes());
         put(&mut out, 16, self.identity.generation.to_le_bytes());
         put(&mut out, 24, self.segment_bytes.to_le_bytes());
         put(&mut out, 32, self.created.to_le_bytes());
         seal(&mut out, META_MAGIC);
-        replace(path, &out)
+        replace(storage, path, &out)
     }
 
-    pub(crate) fn load(path: &Path) -> Result<Self, JournalError> {
-        let bytes = read_whole(path, META_BYTES as u64)?;
+    pub(crate) fn load(storage: &dyn Storage, path: &Path) -> Result<Self, JournalError> {
+        let bytes = read_whole(storage, path, META_BYTES as u64)?;
         let m = unseal::<META_BYTES>(&bytes, META_MAGIC, "journal").map_err(|(at, why)| corrupt(path, at, why))?;
         let identity = JournalIdentity { id: u64_at(m, 8), generation: u32_at(m, 16) };
         let meta = Self { identity, segment_bytes: u64_at(m, 24), created: u64_at(m, 32) as i64 };
@@ -76,7 +77,7 @@ pub(crate) struct TopicMeta {
 }
 
 impl TopicMeta {
-    pub(crate) fn store(&self, path: &Path) -> Result<(), JournalError> {
+    pub(crate) fn store(&self, storage: &dyn Storage, path: &Path) -> Result<(), JournalError> {
         let Retention { age, bytes, compacted } = self.retention;
         let flags = u32::from(age.is_some()) | u32::from(bytes.is_some()) << 1 | u32::from(compacted) << 2;
         let age_ns = u64::try_from(age.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX);
@@ -86,11 +87,11 @@ impl TopicMeta {
         put(&mut out, 16, age_ns.to_le_bytes());
         put(&mut out, 24, bytes.unwrap_or_default().to_le_bytes());
         seal(&mut out, TOPIC_MAGIC);
-        replace(path, &out)
+        replace(storage, path, &out)
     }
 
-    pub(crate) fn load(path: &Path) -> Result<Self, JournalError> {
-        let bytes = read_whole(path, TOPIC_BYTES as u64)?;
+    pub(crate) fn load(storage: &dyn Storage, path: &Path) -> Result<Self, JournalError> {
+        let bytes = read_whole(storage, path, TOPIC_BYTES as u64)?;
         let t = unseal::<TOPIC_BYTES>(&bytes, TOPIC_MAGIC, "topic").map_err(|(at, why)| corrupt(path, at, why))?;
         let (partitions, flags) = (u32_at(t, 8), u32_at(t, 12));
         if partitions == 0 || partitions as usize > PARTITIONS_MAX {

@@ -3,6 +3,7 @@
 //! Records are shown up to the durable mark, which trails the writer by one sync at most.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tidemill_journal::{Batch, Bounds, JournalError, TopicConfig, TopicPartition};
 use tidemill_model::{JournalIdentity, Offset};
@@ -12,6 +13,7 @@ use crate::log::Log;
 use crate::mark::Mark;
 use crate::meta::Meta;
 use crate::recover::load_segments;
+use crate::storage::{Disk, Storage};
 
 /// How often files that vanish while they are listed (retention at work) are listed again.
 const ATTEMPTS: usize = 3;
@@ -28,7 +30,7 @@ pub struct ReadOnlyJournal {
 /// # Errors
 /// When there is none, or it is damaged.
 pub fn open_read_only(dir: &Path) -> Result<ReadOnlyJournal, JournalError> {
-    Ok(ReadOnlyJournal { dir: dir.to_owned(), meta: Meta::load(&dir.join("meta"))? })
+    Ok(ReadOnlyJournal { dir: dir.to_owned(), meta: Meta::load(&Disk, &dir.join("meta"))? })
 }
 
 impl ReadOnlyJournal {
@@ -52,7 +54,7 @@ impl ReadOnlyJournal {
     /// # Errors
     /// When a topic's file is damaged.
     pub fn topics(&self) -> Result<Vec<TopicConfig>, JournalError> {
-        let topics = load_topics(&self.dir)?.into_iter();
+        let topics = load_topics(&Disk, &self.dir)?.into_iter();
         Ok(topics.map(|(name, t)| TopicConfig { name, partitions: t.partitions, retention: t.retention }).collect())
     }
 
@@ -87,12 +89,16 @@ impl ReadOnlyJournal {
     }
 
     fn partition(&self, at: &TopicPartition) -> Result<(Log, Mark), JournalError> {
-        let place = place(&self.dir, &self.meta, at);
-        if !load_topics(&self.dir)?.iter().any(|(name, topic)| *name == at.topic && at.partition < topic.partitions) {
+        let storage: Arc<dyn Storage> = Arc::new(Disk);
+        let place = place(&storage, &self.dir, &self.meta, at);
+        if !load_topics(&Disk, &self.dir)?
+            .iter()
+            .any(|(name, topic)| *name == at.topic && at.partition < topic.partitions)
+        {
             return Err(no_such_partition(at));
         }
         // The mark first: the segments that it speaks of are there by then.
-        let load = || Ok((Mark::load(&place.dir)?, load_segments(&place)?));
+        let load = || Ok((Mark::load(&*place.storage, &place.dir)?, load_segments(&place)?));
         let mut loaded = load();
         for _ in 1..ATTEMPTS {
             if loaded.is_ok() {

@@ -8,16 +8,16 @@
 //!      both are damage to acknowledged records, and an error. The rest is a torn write, never acknowledged: it goes.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use tidemill_journal::JournalError;
 
-use crate::files::{corrupt, io_error, read_at, read_whole};
+use crate::files::{corrupt, io_error, read_whole};
 use crate::frame::{END_BYTES, Frame, decode, later_group};
 use crate::log::{Place, Sealed, Segment, walk};
 use crate::mark::Mark;
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_index, segment_path};
+use crate::storage::{Open, Storage};
 
 /// What a partition's files say.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Recovered {
 
 /// Reads the partition at `place`, changing nothing.
 pub(crate) fn recover(place: &Place) -> Result<Recovered, JournalError> {
-    let mark = Mark::load(&place.dir)?;
+    let mark = Mark::load(&*place.storage, &place.dir)?;
     let segments = load_segments(place)?;
     let last = *segments.back().expect("load_segments returns at least one");
     if mark.synced / place.segment_bytes > last.index {
@@ -50,7 +50,7 @@ pub(crate) fn recover(place: &Place) -> Result<Recovered, JournalError> {
 
 /// The headers and ends of all segments.
 pub(crate) fn load_segments(place: &Place) -> Result<VecDeque<Segment>, JournalError> {
-    let paths = segment_paths(&place.dir)?;
+    let paths = segment_paths(&*place.storage, &place.dir)?;
     let mut segments: VecDeque<Segment> = VecDeque::with_capacity(paths.len());
     for (n, (index, path)) in paths.iter().enumerate() {
         let is_last = n + 1 == paths.len();
@@ -75,14 +75,14 @@ pub(crate) fn load_segments(place: &Place) -> Result<VecDeque<Segment>, JournalE
 fn load_segment(place: &Place, index: u64, path: &Path, is_last: bool) -> Result<Segment, JournalError> {
     let base =
         index.checked_mul(place.segment_bytes).ok_or_else(|| corrupt(path, 0, "the segment's number is impossible"))?;
-    let file = fs::File::open(path).map_err(|e| io_error("open", path, &e))?;
-    let read = |at, bytes| read_at(&file, at, bytes).map_err(|e| io_error("read", path, &e));
+    let file = place.storage.open(path, Open::Read).map_err(|e| io_error("open", path, &e))?;
+    let read = |at, bytes| file.read_at(at, bytes).map_err(|e| io_error("read", path, &e));
     let head = read(0, SEGMENT_HEADER_BYTES as usize)?;
     let header = SegmentHeader::decode(&head, path, place.journal, &place.at, base)?;
     let sealed = if is_last {
         None
     } else {
-        let length = file.metadata().map_err(|e| io_error("look at", path, &e))?.len().min(place.segment_bytes);
+        let length = file.size().map_err(|e| io_error("look at", path, &e))?.min(place.segment_bytes);
         let end = length.checked_sub(END_BYTES).filter(|end| *end >= SEGMENT_HEADER_BYTES).unwrap_or(length);
         match decode(&read(end, END_BYTES as usize)?, base + end) {
             Ok(Frame::End { newest_ingest, .. }) => Some(Sealed { end: base + end, newest_ingest }),
@@ -93,10 +93,10 @@ fn load_segment(place: &Place, index: u64, path: &Path, is_last: bool) -> Result
 }
 
 /// The segment files of a partition, by index.
-pub(crate) fn segment_paths(dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
+pub(crate) fn segment_paths(storage: &dyn Storage, dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
     let mut paths = Vec::new();
-    for entry in fs::read_dir(dir).map_err(|e| io_error("list", dir, &e))? {
-        let path = entry.map_err(|e| io_error("list", dir, &e))?.path();
+    for entry in storage.list(dir).map_err(|e| io_error("list", dir, &e))? {
+        let path = dir.join(entry.name);
         match segment_index(&path) {
             Some(index) => paths.push((index, path)),
             None if path.extension().is_some_and(|e| e == "seg") => {
@@ -113,7 +113,7 @@ pub(crate) fn segment_paths(dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalEr
 fn find_end(place: &Place, last: &Segment, found: &mut Recovered) -> Result<(), JournalError> {
     let path = segment_path(&place.dir, last.index);
     let base = last.index * place.segment_bytes;
-    let bytes = read_whole(&path, place.segment_bytes)?;
+    let bytes = read_whole(&*place.storage, &path, place.segment_bytes)?;
     let (mut ordinal, mut newest, mut is_empty) = (last.first_ordinal, found.newest_ingest, true);
     let (tail, damage) = walk(&bytes, base, |_, frame| match frame {
         Frame::Record { ordinal: o, header, .. } if *o == ordinal => {

@@ -1,6 +1,7 @@
 //! Reading every byte of a journal and reporting all damage, instead of stopping at the first.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tidemill_journal::{JournalError, TopicPartition};
 use tidemill_model::JournalIdentity;
@@ -13,6 +14,7 @@ use crate::mark::Mark;
 use crate::meta::Meta;
 use crate::recover::segment_paths;
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_path};
+use crate::storage::{Disk, Storage};
 
 /// A damaged place.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,11 +63,12 @@ impl Report {
 /// # Errors
 /// When there is no journal, its own file is damaged, or the operating system refuses; damage elsewhere is in the report.
 pub fn verify(dir: &Path, mut progress: impl FnMut(&Report)) -> Result<Report, JournalError> {
-    let meta = Meta::load(&dir.join("meta"))?;
+    let meta = Meta::load(&Disk, &dir.join("meta"))?;
+    let storage: Arc<dyn Storage> = Arc::new(Disk);
     let mut report = Report { identity: Some(meta.identity), ..Report::default() };
-    for (name, topic) in load_topics(dir)? {
+    for (name, topic) in load_topics(&Disk, dir)? {
         for partition in 0..topic.partitions {
-            let place = place(dir, &meta, &TopicPartition::new(&name, partition));
+            let place = place(&storage, dir, &meta, &TopicPartition::new(&name, partition));
             verify_partition(&place, &mut report, &mut progress)?;
             report.partitions += 1;
         }
@@ -78,11 +81,11 @@ fn verify_partition(
     report: &mut Report,
     progress: &mut impl FnMut(&Report),
 ) -> Result<(), JournalError> {
-    let mark = match Mark::load(&place.dir) {
+    let mark = match Mark::load(&*place.storage, &place.dir) {
         Ok(mark) => mark,
         Err(error) => return report.take(error),
     };
-    let paths = match segment_paths(&place.dir) {
+    let paths = match segment_paths(&*place.storage, &place.dir) {
         Ok(paths) => paths,
         Err(error) => return report.take(error),
     };
@@ -107,7 +110,7 @@ fn verify_partition(
 
 /// Checks the frames of a segment before offset `until`.
 fn verify_segment(place: &Place, index: u64, path: &Path, until: u64, report: &mut Report) -> Result<(), JournalError> {
-    let bytes = read_whole(path, place.segment_bytes)?;
+    let bytes = read_whole(&*place.storage, path, place.segment_bytes)?;
     (report.segments, report.bytes) = (report.segments + 1, report.bytes + bytes.len() as u64);
     let base = index.saturating_mul(place.segment_bytes);
     let header = SegmentHeader::decode(&bytes, path, place.journal, &place.at, base);

@@ -3,9 +3,7 @@
 //! A group goes: [`Writer::begin`], [`Writer::stage`] for each record, [`Writer::write`], [`Writer::sync`]. Only then is
 //! anything of it acknowledged. A segment that is full is written, sealed and synced before the next one exists.
 
-use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -14,12 +12,13 @@ use tidemill_model::NewRecord;
 use tidemill_model::record::RecordHeader;
 
 use crate::Sync;
-use crate::files::{io_error, sync_dir, write_at};
+use crate::files::{io_error, sync_dir};
 use crate::frame::{ALIGNMENT, END_BYTES, HEAD_BYTES, encode_end, encode_heads, frame_bytes};
 use crate::log::{Log, Place, Sealed, Segment};
 use crate::mark::{Mark, MarkFile};
 use crate::recover::Recovered;
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_path};
+use crate::storage::{Open, StorageFile};
 
 /// Bodies from here on are written from where they are; smaller ones are gathered in one buffer.
 const COPY_BYTES_MAX: usize = 16 << 10;
@@ -57,7 +56,7 @@ impl Prepared {
 #[derive(Debug)]
 pub(crate) struct Writer {
     log: Arc<Log>,
-    file: Arc<File>,
+    file: Arc<dyn StorageFile>,
     mark: MarkFile,
     sync: Sync,
     index: u64,
@@ -81,17 +80,17 @@ pub(crate) struct Writer {
 impl Writer {
     /// Takes up where `found` ends, cutting off what lies behind.
     pub(crate) fn open(log: Arc<Log>, found: &Recovered, sync: Sync) -> Result<Self, JournalError> {
-        let Place { dir, segment_bytes, .. } = &log.place;
+        let Place { storage, dir, segment_bytes, .. } = &log.place;
         let index = found.tail / segment_bytes;
         let path = segment_path(dir, index);
-        let cut = |file: &File| file.set_len(found.tail % segment_bytes).and_then(|()| file.sync_data());
-        let file = OpenOptions::new().read(true).write(true).open(&path);
-        let file = file.and_then(|file| cut(&file).map(|()| file)).map_err(|e| io_error("open", &path, &e))?;
-        let mut mark = MarkFile::open(dir, found.mark)?;
+        let cut = |file: &dyn StorageFile| file.set_size(found.tail % segment_bytes).and_then(|()| file.sync_data());
+        let file = storage.open(&path, Open::Write);
+        let file = file.and_then(|file| cut(&*file).map(|()| file)).map_err(|e| io_error("open", &path, &e))?;
+        let mut mark = MarkFile::open(&**storage, dir, found.mark)?;
         mark.write(Mark { sequence: 0, durable: found.end, synced: found.end, records: found.ordinal })?;
         mark.sync()?;
         Ok(Self {
-            file: Arc::new(file),
+            file,
             mark,
             sync,
             index,
@@ -151,7 +150,7 @@ impl Writer {
         }
         let chunks = std::mem::take(&mut self.chunks);
         let base = self.index * self.log.place.segment_bytes;
-        write_at(&self.file, &chunks, self.written - base)?;
+        self.file.write_at(&chunks, self.written - base)?;
         let bytes = self.tail - self.written;
         self.written = self.tail;
         if self.tail > self.zeroed && bytes < SMALL_GROUP_BYTES && self.sync == Sync::Always {
@@ -163,8 +162,8 @@ impl Writer {
     /// Never fails: zeros ahead only save time.
     fn zero_ahead(&mut self, base: u64) {
         let until = (self.tail + ZERO_AHEAD_BYTES).min(base + self.log.place.segment_bytes);
-        let zeros = vec![0; (until - self.tail) as usize];
-        if self.file.write_all_at(&zeros, self.tail - base).is_ok() {
+        let zeros = Bytes::from(vec![0; (until - self.tail) as usize]);
+        if self.file.write_at(&[zeros], self.tail - base).is_ok() {
             self.zeroed = until;
         }
     }
@@ -184,7 +183,7 @@ impl Writer {
         assert_eq!(self.index, before.index, "a group that rotated has been synced");
         self.chunks.clear();
         self.open.clear();
-        self.file.set_len(before.tail % self.log.place.segment_bytes)?;
+        self.file.set_size(before.tail % self.log.place.segment_bytes)?;
         self.file.sync_all()?;
         (self.tail, self.written, self.zeroed) = (before.tail, before.tail, before.tail);
         (self.end, self.ordinal) = (before.end, before.ordinal);
@@ -198,7 +197,7 @@ impl Writer {
 
     /// Cuts off the zeros ahead and syncs everything, for good.
     pub(crate) fn close(&mut self) -> io::Result<()> {
-        self.file.set_len(self.tail % self.log.place.segment_bytes)?;
+        self.file.set_size(self.tail % self.log.place.segment_bytes)?;
         self.file.sync_all()?;
         self.synced = self.end;
         self.write_mark();
@@ -218,15 +217,16 @@ impl Writer {
         self.write()?;
         let base = self.index * self.log.place.segment_bytes;
         let within = self.tail - base;
-        self.file.write_all_at(&encode_end(self.tail, self.ordinal, self.newest_ingest), within)?;
-        self.file.set_len(within + END_BYTES)?;
+        let end = encode_end(self.tail, self.ordinal, self.newest_ingest);
+        self.file.write_at(&[Bytes::copy_from_slice(&end)], within)?;
+        self.file.set_size(within + END_BYTES)?;
         self.file.sync_all()?;
         self.synced = self.end;
         self.write_mark();
         self.mark.sync().map_err(io::Error::other)?;
         let next =
             Segment { index: self.index + 1, previous_end: self.tail, first_ordinal: self.ordinal, sealed: None };
-        let file = Arc::new(create_segment(&self.log.place, &next)?);
+        let file = create_segment(&self.log.place, &next)?;
         let sealed = Sealed { end: self.tail, newest_ingest: self.newest_ingest };
         self.log.rotate(sealed, next, file.clone());
         (self.file, self.index) = (file, next.index);
@@ -253,15 +253,15 @@ impl Checkpoint {
 }
 
 /// Creates a segment file: it either is there with its header or not at all.
-pub(crate) fn create_segment(place: &Place, segment: &Segment) -> io::Result<File> {
+pub(crate) fn create_segment(place: &Place, segment: &Segment) -> io::Result<Arc<dyn StorageFile>> {
     let mut header = SegmentHeader::new(place.journal, &place.at, segment.index * place.segment_bytes);
     (header.previous_end, header.first_ordinal) = (segment.previous_end, segment.first_ordinal);
     let path = segment_path(&place.dir, segment.index);
     let temporary = path.with_extension("new");
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary)?;
-    file.write_all_at(&header.encode(), 0)?;
+    let file = place.storage.open(&temporary, Open::Create)?;
+    file.write_at(&[Bytes::copy_from_slice(&header.encode())], 0)?;
     file.sync_all()?;
-    fs::rename(&temporary, &path)?;
-    sync_dir(&place.dir).map_err(io::Error::other)?;
+    place.storage.rename(&temporary, &path)?;
+    sync_dir(&*place.storage, &place.dir).map_err(io::Error::other)?;
     Ok(file)
 }
