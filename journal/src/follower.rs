@@ -24,6 +24,7 @@ use tidemill_model::payload::Quarantined;
 use tidemill_model::{NewRecord, Offset, ProducerId, Record, RecordKind};
 use tokio::sync::{mpsc, watch};
 
+use crate::margin::{Margin, NEVER};
 use crate::{Batch, Cursor, Env, Journal, JournalError, ReadLimits, TOPIC_QUARANTINE, TopicPartition};
 
 /// Batches that are read ahead per partition.
@@ -80,6 +81,12 @@ pub trait Fold: Send + 'static {
     /// # Errors
     /// As for [`Fold::commit`].
     fn idle(&mut self, cursors: &[Cursor], stopping: bool) -> Result<(), ApplyError>;
+
+    /// From where on the fold would read again after a crash, in the order of its partitions; `None` when that cannot be
+    /// told just now. Retention is asked to keep what follows. As it stands, whatever was applied counts as persisted.
+    fn needed_from(&self, cursors: &[Cursor]) -> Option<Vec<Offset>> {
+        Some(cursors.iter().map(|cursor| cursor.next).collect())
+    }
 }
 
 /// How far a follower is, readable by everyone at any time.
@@ -92,6 +99,7 @@ pub struct Progress {
     rate_millis: AtomicU64,
     quarantined: AtomicU64,
     gaps: AtomicU64,
+    falls_off_at: AtomicI64,
     stopped: AtomicBool,
     error: Mutex<Option<String>>,
 }
@@ -106,6 +114,7 @@ impl Progress {
             rate_millis: AtomicU64::new(0),
             quarantined: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
+            falls_off_at: AtomicI64::new(NEVER),
             stopped: AtomicBool::new(false),
             error: Mutex::new(None),
         })
@@ -152,6 +161,13 @@ impl Progress {
         self.gaps.load(Relaxed)
     }
 
+    /// How long from `now` until the follower falls off: until retention drops a record that it has not applied, if it
+    /// applies nothing more. `None` if nothing is ever dropped, or if that is not known.
+    pub fn falls_off_in(&self, now: i64) -> Option<Duration> {
+        let at = Some(self.falls_off_at.load(Relaxed)).filter(|at| *at != NEVER)?;
+        Some(Duration::from_nanos(u64::try_from(at.saturating_sub(now)).unwrap_or(0)))
+    }
+
     /// Whether the follower has stopped.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Relaxed)
@@ -179,6 +195,7 @@ pub struct Follower<F> {
     env: Arc<dyn Env>,
     progress: Arc<Progress>,
     rate: Rate,
+    margin: Margin,
 }
 
 impl<F: Fold> Follower<F> {
@@ -197,8 +214,16 @@ impl<F: Fold> Follower<F> {
     ) -> Self {
         assert_eq!(partitions.len(), cursors.len(), "one cursor per partition");
         let progress = Progress::new(&cursors);
-        let rate = Rate::default();
-        Self { name: name.to_owned(), topic: topic.to_owned(), partitions, cursors, fold, journal, env, progress, rate }
+        let (rate, margin) = (Rate::default(), Margin::new(name, partitions.len()));
+        let (name, topic) = (name.to_owned(), topic.to_owned());
+        Self { name, topic, partitions, cursors, fold, journal, env, progress, rate, margin }
+    }
+
+    /// Lets it place its holds under another name than its own, which need only be unique on one node.
+    #[must_use]
+    pub fn holding_as(mut self, holder: &str) -> Self {
+        holder.clone_into(&mut self.margin.holder);
+        self
     }
 
     /// How far it is.
@@ -221,6 +246,7 @@ impl<F: Fold> Follower<F> {
             self.env.spawn("follower-read", Box::pin(reader.run(from)));
         }
         drop(batches);
+        self.hold();
         let mut outcome = self.observe_tail().await;
         while outcome.is_ok() && !*stop.borrow() {
             let arrival = tokio::select! {
@@ -271,7 +297,15 @@ impl<F: Fold> Follower<F> {
             Err(error) => return Err(error.to_string()),
         }
         self.publish();
+        self.hold();
         Ok(())
+    }
+
+    /// Asks retention to keep what would be read again after a crash.
+    fn hold(&mut self) {
+        let Self { margin, fold, cursors, topic, partitions, .. } = self;
+        let places = partitions.iter().map(|partition| (topic.as_str(), *partition));
+        margin.hold(&*self.journal, self.env.monotonic(), || fold.needed_from(cursors), places);
     }
 
     /// Applies one record and moves the cursor behind it; `false` when the follower was stopped before that was possible.
@@ -282,6 +316,7 @@ impl<F: Fold> Follower<F> {
         after: Offset,
         stop: &watch::Receiver<bool>,
     ) -> Result<bool, String> {
+        self.margin.meet(index, record.ingest_time);
         if !self.cursors[index].has_seen(record.producer, record.epoch, record.sequence) {
             loop {
                 match self.fold.apply(self.partitions[index], record) {
@@ -372,13 +407,19 @@ impl<F: Fold> Follower<F> {
         }
     }
 
-    /// Learns how far the journal is, and at which rate the follower nears it.
+    /// Learns how far the journal is, at which rate the follower nears it, and when it would fall off.
     async fn observe_tail(&mut self) -> Result<(), String> {
-        let mut records = 0;
-        for partition in &self.partitions {
+        self.margin.ask(&*self.journal, &self.topic, self.env.monotonic()).await;
+        let (mut records, mut falls_off_at) = (0, NEVER);
+        for (index, partition) in self.partitions.iter().enumerate() {
             let at = TopicPartition::new(&self.topic, *partition);
-            records += self.journal.bounds(&at).await.map_err(|error| error.to_string())?.records;
+            let bounds = self.journal.bounds(&at).await.map_err(|error| error.to_string())?;
+            records += bounds.records;
+            let is_at_end = self.cursors[index].next >= bounds.durable;
+            let falls_off = self.margin.falls_off_at(index, is_at_end, bounds.kept_since, self.env.now());
+            falls_off_at = falls_off_at.min(falls_off);
         }
+        self.progress.falls_off_at.store(falls_off_at, Relaxed);
         let applied = self.cursors.iter().map(|c| c.ordinal).sum();
         self.progress.tail_records.store(records, Relaxed);
         self.progress.rate_millis.store(self.rate.observe(self.env.monotonic(), applied), Relaxed);

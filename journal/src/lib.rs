@@ -9,6 +9,8 @@ pub mod cursor;
 pub mod env;
 mod error;
 pub mod follower;
+mod margin;
+pub mod metered;
 mod seam;
 
 pub use catalog::Catalog;
@@ -16,6 +18,7 @@ pub use cursor::Cursor;
 pub use env::{Env, SystemEnv};
 pub use error::{ErrorKind, JournalError};
 pub use follower::{ApplyError, Fold, Follower, Progress};
+pub use metered::Metered;
 pub use seam::{Batch, Bounds, Journal, Metric, ReadLimits, Receipt, Retention, TopicConfig, TopicPartition};
 
 /// Name of the topic with samples, edits and heartbeats.
