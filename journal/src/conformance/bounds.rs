@@ -5,12 +5,12 @@ use std::time::Duration;
 use futures::future::{join, join_all};
 use tidemill_model::Offset;
 
-use super::{Make, Shape, assert_is, journal, partition, read_all, record};
+use super::{Rig, Shape, assert_is, journal, partition, read_all, record};
 use crate::{JournalError, ReadLimits};
 
 /// A resolved append is durable and readable at once; no reader sees more than what is durable.
-pub async fn only_durable_records_are_shown(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+pub async fn only_durable_records_are_shown(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     let appends: Vec<_> = (0..200).map(|i| journal.append(&at, vec![record(i, 200)])).collect();
     let check = async {
@@ -31,8 +31,8 @@ pub async fn only_durable_records_are_shown(make: &impl Make) {
 }
 
 /// `start <= durable <= tail`, and none of them ever falls.
-pub async fn bounds_never_fall_and_stay_in_order(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+pub async fn bounds_never_fall_and_stay_in_order(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     let empty = journal.bounds(&at).await.expect("bounds");
     let start = empty.start;
@@ -52,8 +52,8 @@ pub async fn bounds_never_fall_and_stay_in_order(make: &impl Make) {
 }
 
 /// After a trim, reads below the start name the start, reads from it go on, and nothing kept has changed.
-pub async fn trim_moves_the_start_and_reads_below_it_say_so(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+pub async fn trim_moves_the_start_and_reads_below_it_say_so(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     let records = (0..300).map(|i| record(i, 2000)).collect();
     journal.append(&at, records).await.expect("an append succeeds");
@@ -76,8 +76,8 @@ pub async fn trim_moves_the_start_and_reads_below_it_say_so(make: &impl Make) {
 }
 
 /// Even a trim of everything leaves a journal that goes on.
-pub async fn trim_never_passes_durable(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+pub async fn trim_never_passes_durable(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     let records = (0..300).map(|i| record(i, 1000)).collect();
     journal.append(&at, records).await.expect("an append succeeds");
@@ -89,9 +89,40 @@ pub async fn trim_never_passes_durable(make: &impl Make) {
     assert_eq!(rest.last().map(|r| r.sequence), Some(300));
 }
 
+/// A follower that stands before the start is told exactly where its gap ends; one that has read all that went has none.
+pub async fn gaps_are_named_exactly(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
+    let at = partition(0);
+    let mut places = vec![Offset(0)];
+    for i in 0..300 {
+        places.push(journal.append(&at, vec![record(i, 2000)]).await.expect("an append succeeds").end);
+    }
+    let mut gone_before = 0;
+    for trimmed in [100, 150, 299] {
+        journal.trim(&at, places[trimmed]).await.expect("a trim succeeds");
+        let bounds = journal.bounds(&at).await.expect("bounds");
+        let gone = 300 - read_all(journal.as_ref(), &at, bounds.start).await.len();
+        assert!(gone > gone_before && gone <= trimmed, "{gone} records are gone after a trim of {trimmed}");
+        for (read, place) in places.iter().enumerate() {
+            match journal.read(&at, *place, ReadLimits::default()).await {
+                Ok(batch) => {
+                    assert!(read >= gone, "who has read {read} records misses some of {gone} and must be told");
+                    assert_eq!(batch.records.first().map(|r| r.ordinal), (read < 300).then_some(read as u64));
+                }
+                Err(JournalError::Trimmed { from, start }) => {
+                    assert!(read < gone, "who has read {read} records misses none of {gone}");
+                    assert_eq!((from, start), (*place, bounds.start), "the gap has its exact extent");
+                }
+                Err(other) => panic!("a read at or below the start: {other:?}"),
+            }
+        }
+        gone_before = gone;
+    }
+}
+
 /// A read that waits at the tail returns the record that arrives.
-pub async fn a_waiting_read_wakes_on_an_append(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+pub async fn a_waiting_read_wakes_on_an_append(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     let mut from = Offset(0);
     for i in 0..20 {
@@ -107,8 +138,8 @@ pub async fn a_waiting_read_wakes_on_an_append(make: &impl Make) {
 }
 
 /// A read at the tail returns nothing, and where to read on, when nothing comes.
-pub async fn a_waiting_read_returns_nothing_when_its_time_is_up(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+pub async fn a_waiting_read_returns_nothing_when_its_time_is_up(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     let end = journal.append(&at, vec![record(0, 10)]).await.expect("an append succeeds").end;
     for wait in [Duration::ZERO, Duration::from_millis(1)] {

@@ -3,12 +3,12 @@
 use futures::future::{join, join_all};
 use tidemill_model::Offset;
 
-use super::{Make, Shape, assert_is, journal, partition, read_all, record};
+use super::{Rig, Shape, assert_is, journal, partition, read_all, record};
 use crate::ReadLimits;
 
 /// Ordinals count from 0 without holes, offsets rise, and receipts tell where records lie.
-pub async fn ordinals_count_and_offsets_rise(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+pub async fn ordinals_count_and_offsets_rise(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     let mut receipts = Vec::new();
     for i in 0..50 {
@@ -32,8 +32,8 @@ pub async fn ordinals_count_and_offsets_rise(make: &impl Make) {
 }
 
 /// Reading in pieces of any size, from any record, gives the same records at the same offsets.
-pub async fn every_reader_sees_the_same(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+pub async fn every_reader_sees_the_same(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     let records = (0..300).map(|i| record(i, (i as usize * 37) % 1500)).collect();
     journal.append(&at, records).await.expect("an append succeeds");
@@ -57,9 +57,9 @@ pub async fn every_reader_sees_the_same(make: &impl Make) {
 }
 
 /// Appends that are made at the same time keep the order of the calls, and readers that run beside them agree.
-pub async fn concurrent_writers_and_readers_see_one_order(make: &impl Make) {
+pub async fn concurrent_writers_and_readers_see_one_order(rig: &dyn Rig) {
     const APPENDS: u64 = 400;
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     let appends = (0..APPENDS).map(|i| journal.append(&at, vec![record(2 * i, 10), record(2 * i + 1, 300)]));
     let appends: Vec<_> = appends.collect();
@@ -87,8 +87,8 @@ pub async fn concurrent_writers_and_readers_see_one_order(make: &impl Make) {
 }
 
 /// The place is taken by the call: dropping the future does not take the records back.
-pub async fn a_dropped_append_keeps_its_place(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+pub async fn a_dropped_append_keeps_its_place(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     drop(journal.append(&at, vec![record(0, 8)]));
     let second = journal.append(&at, vec![record(1, 8)]);
@@ -100,8 +100,8 @@ pub async fn a_dropped_append_keeps_its_place(make: &impl Make) {
 }
 
 /// What goes to one partition is not seen in another, and each counts for itself.
-pub async fn partitions_are_independent(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 3).await;
+pub async fn partitions_are_independent(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 3).await;
     let append = |i: u64| journal.append(&partition((i % 3) as u32), vec![record(i, 100)]);
     let receipts = join_all((0..90).map(append)).await;
     assert!(receipts.iter().all(Result::is_ok), "{receipts:?}");
@@ -114,8 +114,8 @@ pub async fn partitions_are_independent(make: &impl Make) {
 }
 
 /// Ingest times never fall within a partition.
-pub async fn ingest_times_never_fall(make: &impl Make) {
-    let journal = journal(make, Shape::SmallFiles, 1).await;
+pub async fn ingest_times_never_fall(rig: &dyn Rig) {
+    let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
     for i in 0..100 {
         journal.append(&at, vec![record(i, 10)]).await.expect("an append succeeds");
