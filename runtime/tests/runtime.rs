@@ -86,7 +86,8 @@ impl Node {
 
 async fn journal(dir: &Path) -> Arc<dyn Journal> {
     let env: Arc<dyn Env> = SystemEnv::new();
-    let config = EmbeddedConfig { dir: dir.join("journal"), segment_bytes: 1 << 20, sync: Sync::Never };
+    let config =
+        EmbeddedConfig { segment_bytes: 1 << 20, sync: Sync::Never, ..EmbeddedConfig::new(dir.join("journal")) };
     let journal: Arc<dyn Journal> = EmbeddedJournal::open(config, env).unwrap();
     let topic = TopicConfig::new(TOPIC_DATA, 1);
     journal.create(topic).await.unwrap();

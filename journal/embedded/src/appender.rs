@@ -2,26 +2,33 @@
 //!
 //! 1. Callers put appends into a queue; their place in it is their place in the order.
 //! 2. The thread takes what is there (up to [`GROUP_BYTES_MAX`]), stages it per partition, writes each partition once.
-//! 3. It syncs each partition, publishes its new end, and only then answers the callers. While that goes on the next
-//!    group gathers: the busier the journal, the larger its groups.
+//! 3. It hands what it wrote to a syncing thread (sync.rs) and goes on: while one group is synced, the next is written and
+//!    a third gathers. The busier the journal, the larger its groups.
 //!
-//! Invariants: nothing is acknowledged after a failed write or sync, ever (a second fsync would lie: "Can Applications
-//! Recover from fsync Failures?", ATC 2020); the lock on the directory is held as long as the thread lives.
+//! Invariants: groups of a partition are synced in the order in which they were written; the lock on the directory is
+//! held as long as the thread lives.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed},
+};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use tidemill_journal::env::Task;
 use tidemill_journal::{Env, JournalError, Receipt, Retention};
 use tidemill_model::Offset;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use crate::chain::Chain;
 use crate::log::Log;
+use crate::mark::{Mark, MarkFile};
 use crate::storage::Lock;
-use crate::writer::{Checkpoint, Prepared, Writer};
+use crate::sync::{Answer, Written};
+use crate::writer::{Prepared, Writer};
 
 /// Bytes of one group. Larger groups hardly write faster, and everybody in them waits longer.
 const GROUP_BYTES_MAX: u64 = 8 << 20;
@@ -46,8 +53,16 @@ pub(crate) struct Partition {
     pub(crate) holds: Mutex<HashMap<String, u64>>,
     pub(crate) published: watch::Sender<Published>,
     pub(crate) tail: AtomicU64,
+    /// Offset after the last record for which a sync has returned.
+    pub(crate) synced: AtomicU64,
     /// Locked by the appender only.
     pub(crate) writer: Mutex<Writer>,
+    /// Locked by the syncing thread only.
+    pub(crate) mark: Mutex<MarkFile>,
+    /// Goes on in the side thread only.
+    pub(crate) chain: Mutex<Chain>,
+    /// Which syncing thread syncs it.
+    pub(crate) lane: usize,
 }
 
 impl Partition {
@@ -88,6 +103,8 @@ pub(crate) struct Counters {
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     news: Notify,
+    /// Told when a segment has been sealed.
+    pub(crate) has_sealed: Notify,
     pub(crate) counters: Counters,
     /// All partitions, for retention and closing.
     pub(crate) partitions: RwLock<Vec<Arc<Partition>>>,
@@ -139,42 +156,52 @@ impl Queue {
     }
 
     /// Stops writing for good.
-    fn poison(&self, reason: &str) {
-        tracing::error!(reason, "the journal stops writing; restart it when the cause is gone");
+    pub(crate) fn poison(&self, reason: &str) {
         let mut waiting = self.waiting.lock();
+        if waiting.poison.is_some() {
+            return;
+        }
+        tracing::error!(reason, "the journal stops writing; restart it when the cause is gone");
         waiting.poison = Some(reason.to_owned());
         waiting.bytes = 0;
         for append in waiting.appends.drain(..) {
-            answer(append.done, Err(JournalError::Poisoned { reason: reason.to_owned() }));
+            // The caller may have gone.
+            let _ = append.done.send(Err(JournalError::Poisoned { reason: reason.to_owned() }));
         }
     }
 
-    fn is_poisoned(&self) -> bool {
-        self.waiting.lock().poison.is_some()
+    /// Why writing has stopped for good, if it has.
+    pub(crate) fn poison_reason(&self) -> Option<String> {
+        self.waiting.lock().poison.clone()
     }
-}
-
-/// The caller may have gone; the append stands all the same.
-fn answer(done: oneshot::Sender<Result<Receipt, JournalError>>, result: Result<Receipt, JournalError>) {
-    let _ = done.send(result);
 }
 
 /// The thread.
 pub(crate) struct Appender {
     pub(crate) queue: Arc<Queue>,
     pub(crate) env: Arc<dyn Env>,
+    /// The syncing threads.
+    pub(crate) lanes: Vec<Lane>,
+    /// The thread beside.
+    pub(crate) side: Task,
     /// Keeps other processes out.
     pub(crate) lock: Lock,
 }
 
+/// A syncing thread.
+pub(crate) struct Lane {
+    pub(crate) written: mpsc::Sender<Written>,
+    pub(crate) task: Task,
+}
+
 impl Appender {
-    /// Runs until the queue is closed and empty.
+    /// Runs until the queue is closed and everything in it is durable.
     pub(crate) async fn run(self) {
         let mut retention_due = self.env.sleep(RETENTION_EVERY);
         loop {
             let group = self.queue.take();
             if !group.is_empty() {
-                self.append(group);
+                self.append(group).await;
                 continue;
             }
             if self.queue.is_closing() {
@@ -182,18 +209,24 @@ impl Appender {
             }
             tokio::select! {
                 () = self.queue.news.notified() => {}
+                () = self.queue.has_sealed.notified() => self.retain(),
                 () = &mut retention_due => {
                     self.retain();
                     retention_due = self.env.sleep(RETENTION_EVERY);
                 }
             }
         }
-        self.finish();
+        for Lane { written, task } in self.lanes {
+            drop(written);
+            task.join().await;
+        }
+        self.side.join().await;
+        finish(&self.queue);
         drop(self.lock);
     }
 
-    /// Writes one group.
-    fn append(&self, group: Vec<Append>) {
+    /// Writes one group and hands it over.
+    async fn append(&self, group: Vec<Append>) {
         let mut shares: Vec<Share> = Vec::new();
         for append in group {
             match shares.iter_mut().find(|share| Arc::ptr_eq(&share.partition, &append.partition)) {
@@ -202,23 +235,24 @@ impl Appender {
             }
         }
         let now = self.env.now();
-        let staged: Vec<_> = shares.into_iter().filter_map(|share| self.write(share, now)).collect();
-        let has_sealed = staged.iter().any(|written| written.has_sealed);
-        for written in staged {
-            self.sync(written);
-        }
-        if has_sealed {
-            self.retain();
+        for share in shares {
+            let lane = &self.lanes[share.partition.lane];
+            let Some(written) = self.write(share, now) else { continue };
+            if let Err(mpsc::error::SendError(written)) = lane.written.send(written).await {
+                let reason = "the syncing thread has ended".to_owned();
+                self.queue.poison(&reason);
+                refuse(written.answers, &JournalError::Poisoned { reason });
+            }
         }
     }
 
     /// Stages and writes a partition's share; answers it if that fails.
     fn write(&self, share: Share, now: i64) -> Option<Written> {
-        let mut writer = share.partition.writer.lock();
-        let before = writer.checkpoint();
-        writer.begin();
+        let partition = share.partition;
+        let mut writer = partition.writer.lock();
+        writer.begin(partition.synced.load(Acquire));
         let mut answers = Vec::with_capacity(share.appends.len());
-        let mut outcome = if self.queue.is_poisoned() { Err(io::Error::other("stopped before")) } else { Ok(()) };
+        let mut outcome = self.queue.poison_reason().map_or(Ok(()), |reason| Err(io::Error::other(reason)));
         for append in share.appends {
             let (bytes, records) = (append.bytes, append.records.len() as u64);
             let staged = outcome.and_then(|()| stage(&mut writer, append.records, now));
@@ -229,106 +263,75 @@ impl Appender {
             outcome = ok;
             answers.push(Answer { done: append.done, receipt, bytes, records });
         }
-        match outcome.and_then(|()| writer.write()) {
-            Ok(()) => {
-                share.partition.tail.fetch_max(writer.end().0, Relaxed);
-                let has_sealed = !before.is_same_segment(&writer);
+        match outcome.and_then(|()| writer.finish()) {
+            Ok(group) => {
+                partition.tail.fetch_max(group.end, Relaxed);
                 drop(writer);
-                Some(Written { partition: share.partition, answers, has_sealed })
+                Some(Written { partition, group, answers })
             }
             Err(error) => {
-                let refusal = self.give_up(&mut writer, before, &error);
-                answers.into_iter().for_each(|a| answer(a.done, Err(refusal.clone())));
+                let refusal = self.give_up(&mut writer, &error);
+                refuse(answers, &refusal);
                 None
             }
         }
     }
 
     /// A full disk is survivable as long as the partial write can be taken back; anything else is not.
-    fn give_up(&self, writer: &mut Writer, before: Checkpoint, error: &io::Error) -> JournalError {
-        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        if is_full && before.is_same_segment(writer) && !self.queue.is_poisoned() {
-            match writer.abandon(before) {
+    fn give_up(&self, writer: &mut Writer, error: &io::Error) -> JournalError {
+        if let Some(reason) = self.queue.poison_reason() {
+            return JournalError::Poisoned { reason };
+        }
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            match writer.abandon() {
                 Ok(()) => return JournalError::Full { reason: error.to_string() },
                 Err(error) => tracing::error!(%error, "a partial write could not be taken back"),
             }
         }
         let reason = error.to_string();
-        if !self.queue.is_poisoned() {
-            self.queue.poison(&reason);
-        }
+        self.queue.poison(&reason);
         JournalError::Poisoned { reason }
-    }
-
-    /// Syncs a partition's share, publishes it and answers it.
-    fn sync(&self, written: Written) {
-        let mut writer = written.partition.writer.lock();
-        let outcome = if self.queue.is_poisoned() { Err(io::Error::other("stopped before")) } else { writer.sync() };
-        let (durable, records) = writer.end();
-        drop(writer);
-        if let Err(error) = outcome {
-            let reason = error.to_string();
-            if !self.queue.is_poisoned() {
-                self.queue.poison(&reason);
-            }
-            let refusal = JournalError::Poisoned { reason };
-            return written.answers.into_iter().for_each(|a| answer(a.done, Err(refusal.clone())));
-        }
-        let counters = &self.queue.counters;
-        counters.syncs.fetch_add(1, Relaxed);
-        written.partition.published.send_replace(Published { durable, records });
-        for a in written.answers {
-            counters.appends.fetch_add(1, Relaxed);
-            counters.records.fetch_add(a.records, Relaxed);
-            counters.bytes.fetch_add(a.bytes, Relaxed);
-            answer(a.done, Ok(a.receipt));
-        }
     }
 
     /// Drops what no topic's retention keeps.
     fn retain(&self) {
         for partition in self.queue.partitions.read().iter() {
             let durable = partition.published.borrow().durable;
-            if let Err(error) =
-                partition.log.retain(*partition.retention.read(), partition.held(), durable, self.env.now())
-            {
+            let retention = *partition.retention.read();
+            if let Err(error) = partition.log.retain(retention, partition.held(), durable, self.env.now()) {
                 tracing::warn!(%error, "retention could not drop a segment");
             }
         }
     }
+}
 
-    /// Makes everything durable, whatever the setting.
-    fn finish(&self) {
-        if self.queue.is_poisoned() {
-            return;
-        }
-        for partition in self.queue.partitions.read().iter() {
-            if let Err(error) = partition.writer.lock().close() {
-                tracing::error!(%error, "journal could not be closed cleanly");
-            }
+/// Makes everything durable, whatever the setting.
+fn finish(queue: &Queue) {
+    if queue.poison_reason().is_some() {
+        return;
+    }
+    for partition in queue.partitions.read().iter() {
+        let mut writer = partition.writer.lock();
+        let (durable, records) = writer.end();
+        let closed = writer.close().map_err(|error| error.to_string()).and_then(|()| {
+            let mut mark = partition.mark.lock();
+            let written = mark.write(Mark { sequence: 0, durable, synced: durable, records });
+            written.and_then(|()| mark.sync()).map_err(|error| error.to_string())
+        });
+        if let Err(error) = closed {
+            tracing::error!(error, "journal could not be closed cleanly");
         }
     }
+}
+
+fn refuse(answers: Vec<Answer>, refusal: &JournalError) {
+    answers.into_iter().for_each(|answer| answer.send(Err(refusal.clone())));
 }
 
 /// The appends of a group to one partition.
 struct Share {
     partition: Arc<Partition>,
     appends: Vec<Append>,
-}
-
-/// A share that has been written and not yet synced.
-struct Written {
-    partition: Arc<Partition>,
-    answers: Vec<Answer>,
-    /// Whether a segment was sealed on the way.
-    has_sealed: bool,
-}
-
-struct Answer {
-    done: oneshot::Sender<Result<Receipt, JournalError>>,
-    receipt: Receipt,
-    bytes: u64,
-    records: u64,
 }
 
 /// Stages one append.

@@ -13,16 +13,23 @@ use tidemill_journal::{
     Batch, Bounds, Env, Journal, JournalError, Metric, ReadLimits, Receipt, Retention, TopicConfig, TopicPartition,
 };
 use tidemill_model::{JournalIdentity, NewRecord, Offset};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::appender::{Append, Appender, Partition, Published, Queue};
+use crate::appender::{Append, Appender, Lane, Partition, Published, Queue};
 use crate::files::{corrupt, io_error, sync_dir};
-use crate::log::{Log, Place, Segment, partition_dir};
-use crate::mark::MarkFile;
+use crate::footer::Hash;
+use crate::log::{Log, Place, partition_dir};
+use crate::mark::{Mark, MarkFile};
 use crate::meta::{Meta, TopicMeta, check_segment_bytes};
 use crate::recover::recover;
+use crate::segment::{SegmentHeader, segment_path};
+use crate::side::{self, JOBS_MAX};
 use crate::storage::{Disk, Lock, Open, Storage};
-use crate::writer::{Prepared, Writer, create_segment};
+use crate::sync::Syncer;
+use crate::writer::{Prepared, Writer};
+
+/// Threads that sync; more partitions than this share them.
+const LANES: usize = 4;
 
 /// When an append is acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,12 +50,15 @@ pub struct EmbeddedConfig {
     pub segment_bytes: u64,
     /// When an append is acknowledged.
     pub sync: Sync,
+    /// Groups of appends end at multiples of this, a power of two from 8 to 64 KiB: no block that holds acknowledged
+    /// bytes is ever written again. At least what the device writes at once.
+    pub block_bytes: u64,
 }
 
 impl EmbeddedConfig {
-    /// The usual: 64 MiB segments, synced before the acknowledgement.
+    /// The usual: 64 MiB segments, synced before the acknowledgement, blocks of 4 KiB.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), segment_bytes: 64 << 20, sync: Sync::Always }
+        Self { dir: dir.into(), segment_bytes: 64 << 20, sync: Sync::Always, block_bytes: 4096 }
     }
 }
 
@@ -76,6 +86,7 @@ pub struct EmbeddedJournal {
     dir: PathBuf,
     meta: Meta,
     sync: Sync,
+    block_bytes: u64,
     env: Arc<dyn Env>,
     topics: RwLock<Topics>,
     creating: Mutex<()>,
@@ -104,6 +115,7 @@ impl EmbeddedJournal {
         env: Arc<dyn Env>,
     ) -> Result<Arc<Self>, JournalError> {
         check_segment_bytes(config.segment_bytes).map_err(|reason| JournalError::Invalid { reason })?;
+        check_block_bytes(config.block_bytes)?;
         storage.create_dir_all(&config.dir).map_err(|e| io_error("create", &config.dir, &e))?;
         let lock = lock(&*storage, &config.dir)?;
         let meta = open_meta(&*storage, &config, env.as_ref())?;
@@ -111,20 +123,20 @@ impl EmbeddedJournal {
         for (name, topic) in load_topics(&*storage, &config.dir)? {
             let partitions = (0..topic.partitions).map(|partition| {
                 let place = place(&storage, &config.dir, &meta, &TopicPartition::new(&name, partition));
-                open_partition(place, topic.retention, config.sync)
+                open_partition(place, topic.retention, config.sync, config.block_bytes)
             });
             topics.insert(name.clone(), partitions.collect::<Result<_, _>>()?);
         }
         remove_leftovers(&*storage, &config.dir)?;
         let queue = Arc::new(Queue::default());
         queue.partitions.write().extend(topics.values().flatten().cloned());
-        let appender = Appender { queue: queue.clone(), env: env.clone(), lock };
-        let task = env.spawn_thread("journal-append", Box::pin(appender.run()));
+        let task = start(&queue, config.sync, &env, lock);
         Ok(Arc::new(Self {
             storage,
             dir: config.dir,
             meta,
             sync: config.sync,
+            block_bytes: config.block_bytes,
             env,
             topics: RwLock::new(topics),
             creating: Mutex::new(()),
@@ -164,7 +176,7 @@ impl EmbeddedJournal {
         create_files(&self.storage, &self.dir, &self.meta, topic)?;
         let open = |partition| {
             let place = place(&self.storage, &self.dir, &self.meta, &TopicPartition::new(&topic.name, partition));
-            open_partition(place, topic.retention, self.sync)
+            open_partition(place, topic.retention, self.sync, self.block_bytes)
         };
         let partitions = (0..topic.partitions).map(open).collect::<Result<Vec<_>, _>>()?;
         self.queue.partitions.write().extend(partitions.iter().cloned());
@@ -319,6 +331,20 @@ impl Journal for EmbeddedJournal {
     }
 }
 
+/// Starts the threads that write; the task is the one that ends last.
+fn start(queue: &Arc<Queue>, sync: Sync, env: &Arc<dyn Env>, lock: Lock) -> Task {
+    let (side, jobs) = mpsc::channel(JOBS_MAX);
+    let side_task = env.spawn_thread("journal-side", Box::pin(side::run(jobs)));
+    let lane = |_| {
+        let (written, groups) = mpsc::channel(1);
+        let syncer = Syncer { queue: queue.clone(), sync, written: groups, side: side.clone() };
+        Lane { written, task: env.spawn_thread("journal-sync", Box::pin(syncer.run())) }
+    };
+    let lanes = (0..LANES).map(lane).collect();
+    let appender = Appender { queue: queue.clone(), env: env.clone(), lanes, side: side_task, lock };
+    env.spawn_thread("journal-append", Box::pin(appender.run()))
+}
+
 fn config_of(name: &str, partitions: &[Arc<Partition>]) -> TopicConfig {
     let retention = partitions.first().map(|partition| *partition.retention.read()).unwrap_or_default();
     TopicConfig { retention, ..TopicConfig::new(name, partitions.len() as u32) }
@@ -347,6 +373,14 @@ fn read_now(
         return Err(JournalError::NoSuchOffset { from, tail: Offset(tail) });
     }
     Ok(None)
+}
+
+fn check_block_bytes(bytes: u64) -> Result<(), JournalError> {
+    if bytes.is_power_of_two() && (8..=64 << 10).contains(&bytes) {
+        return Ok(());
+    }
+    let reason = format!("a block of {bytes} bytes is not a power of two from 8 to 65536");
+    Err(JournalError::Invalid { reason })
 }
 
 fn check_topic(topic: &TopicConfig) -> Result<(), JournalError> {
@@ -422,21 +456,53 @@ fn create_files(storage: &Arc<dyn Storage>, dir: &Path, meta: &Meta, topic: &Top
         place.dir = aside.join(partition.to_string());
         storage.create_dir_all(&place.dir).map_err(error("create a topic in"))?;
         MarkFile::create(&**storage, &place.dir)?;
-        let first = Segment { index: 0, previous_end: 0, first_ordinal: 0, sealed: None };
-        create_segment(&place, &first).map_err(error("create a segment in"))?;
+        create_first_segment(&place).map_err(error("create a segment in"))?;
     }
     TopicMeta { partitions: topic.partitions, retention: topic.retention }.store(&**storage, &aside.join("topic"))?;
     storage.rename(&aside, &dir.join(&topic.name)).map_err(error("create a topic in"))?;
     sync_dir(&**storage, dir)
 }
 
-fn open_partition(place: Place, retention: Retention, sync: Sync) -> Result<Arc<Partition>, JournalError> {
+fn create_first_segment(place: &Place) -> std::io::Result<()> {
+    let header = SegmentHeader::new(place.journal, &place.at, 0).encode_with_start(Hash::default());
+    let file = place.storage.open(&segment_path(&place.dir, 0), Open::Create)?;
+    file.write_at(&[header], 0)?;
+    file.sync_all()?;
+    place.storage.sync_dir(&place.dir)
+}
+
+fn open_partition(
+    place: Place,
+    retention: Retention,
+    sync: Sync,
+    block_bytes: u64,
+) -> Result<Arc<Partition>, JournalError> {
+    for entry in place.storage.list(&place.dir).map_err(|e| io_error("list", &place.dir, &e))? {
+        if !entry.is_dir && entry.name.ends_with(".new") {
+            place.storage.remove(&place.dir.join(entry.name)).map_err(|e| io_error("clean up", &place.dir, &e))?;
+        }
+    }
     let found = recover(&place)?;
-    let log = Arc::new(Log::new(place, found.segments.clone()));
-    let writer = Writer::open(log.clone(), &found, sync)?;
-    let published = watch::Sender::new(Published { durable: found.end, records: found.ordinal });
-    let (tail, writer) = (AtomicU64::new(found.end), Mutex::new(writer));
-    Ok(Arc::new(Partition { log, retention: RwLock::new(retention), holds: Mutex::default(), published, tail, writer }))
+    let lane = crc32c::crc32c(place.at.topic.as_bytes()).wrapping_add(place.at.partition) as usize % LANES;
+    let log = Arc::new(Log::new(place, found.segments.clone(), found.tail, found.times.clone()));
+    let (writer, bytes) = Writer::open(log.clone(), &found, sync, block_bytes)?;
+    let mut mark = MarkFile::open(&*log.place.storage, &log.place.dir, found.mark)?;
+    mark.write(Mark { sequence: 0, durable: found.end, synced: found.end, records: found.ordinal })?;
+    mark.sync()?;
+    let mut chain = found.chain;
+    chain.extend(&bytes);
+    Ok(Arc::new(Partition {
+        log,
+        retention: RwLock::new(retention),
+        holds: Mutex::default(),
+        published: watch::Sender::new(Published { durable: found.end, records: found.ordinal }),
+        tail: AtomicU64::new(found.end),
+        synced: AtomicU64::new(found.end),
+        writer: Mutex::new(writer),
+        mark: Mutex::new(mark),
+        chain: Mutex::new(chain),
+        lane,
+    }))
 }
 
 /// Removes what a crash left half made.

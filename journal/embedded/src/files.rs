@@ -12,7 +12,7 @@ use tidemill_journal::JournalError;
 use crate::storage::{Open, Storage};
 
 /// The version this code writes and the highest it reads, of every file.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 
 /// An operating system error with what was attempted on what.
 pub(crate) fn io_error(action: &'static str, path: &Path, error: &io::Error) -> JournalError {
@@ -72,8 +72,8 @@ pub(crate) fn unseal<'a, const N: usize>(
         return Err((0, format!("the checksum of the {what} does not match")));
     }
     match u16_at(found, 4) {
-        VERSION => Ok(found),
-        version => Err((4, format!("{what} has version {version}, this program reads version {VERSION}: upgrade it"))),
+        1..=VERSION => Ok(found),
+        version => Err((4, format!("{what} has version {version}, this program reads up to {VERSION}: upgrade it"))),
     }
 }
 

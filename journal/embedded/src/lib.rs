@@ -13,9 +13,12 @@
 //!
 //! Left out on purpose: replication and tiering.
 
+mod ahead;
 mod appender;
+mod chain;
 mod embedded;
 mod files;
+mod footer;
 mod frame;
 mod log;
 mod mark;
@@ -23,7 +26,9 @@ mod meta;
 mod readonly;
 mod recover;
 mod segment;
+mod side;
 mod storage;
+mod sync;
 mod verify;
 mod writer;
 

@@ -15,15 +15,17 @@ use parking_lot::{Mutex, RwLock};
 use tidemill_journal::{Batch, JournalError, Retention, TopicPartition};
 use tidemill_model::{JournalIdentity, Offset, Record};
 
+use crate::ahead::Ahead;
 use crate::files::{corrupt, io_error, read_whole, sync_dir};
-use crate::frame::{ALIGNMENT, END_BYTES, FRAME_BYTES, Frame, FrameError, HEAD_BYTES, decode};
+use crate::footer::{Hash, TimeIndex};
+use crate::frame::{ALIGNMENT, Control, FRAME_BYTES, Frame, FrameError, HEAD_BYTES, decode};
 use crate::segment::{SEGMENT_HEADER_BYTES, segment_path};
 use crate::storage::{Open, Storage, StorageFile};
 
 /// Open files kept per partition; more only saves opening files again.
 const OPEN_FILES_MAX: usize = 8;
 /// Bytes per read while a record is looked for by its time.
-const FIND_BYTES: usize = 1 << 20;
+const FIND_BYTES: usize = 128 << 10;
 /// Smallest read from a file: smaller ones would be repeated for the next record.
 const READ_BYTES_MIN: usize = 4 << 10;
 
@@ -38,7 +40,7 @@ pub(crate) struct Place {
 }
 
 /// What is known of a segment without reading it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Segment {
     pub(crate) index: u64,
     pub(crate) previous_end: u64,
@@ -48,17 +50,26 @@ pub(crate) struct Segment {
 }
 
 /// The end of a sealed segment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Sealed {
     /// Offset after its last record.
     pub(crate) end: u64,
     pub(crate) newest_ingest: i64,
+    /// Length of the file.
+    pub(crate) file_bytes: u64,
+    /// Running hash of the partition up to here; zeros: unknown.
+    pub(crate) hash: Hash,
+    pub(crate) is_compacted: bool,
+    pub(crate) times: Arc<TimeIndex>,
 }
 
 /// The segments of a partition.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) place: Place,
+    pub(crate) ahead: Arc<Ahead>,
+    /// Of the last segment.
+    times: Mutex<TimeIndex>,
     segments: RwLock<VecDeque<Segment>>,
     files: Mutex<VecDeque<(u64, Arc<dyn StorageFile>)>>,
     /// Held while segments are dropped, so that they go in order.
@@ -68,9 +79,12 @@ pub(crate) struct Log {
 
 impl Log {
     /// The log of these segments, of which there is at least one.
-    pub(crate) fn new(place: Place, segments: VecDeque<Segment>) -> Self {
+    pub(crate) fn new(place: Place, segments: VecDeque<Segment>, tail: u64, times: TimeIndex) -> Self {
         assert!(!segments.is_empty(), "a partition has a segment");
+        let segment_bytes = place.segment_bytes;
         Self {
+            ahead: Ahead::new(segment_bytes, tail / segment_bytes, tail % segment_bytes),
+            times: Mutex::new(times),
             place,
             segments: RwLock::new(segments),
             files: Mutex::default(),
@@ -92,10 +106,13 @@ impl Log {
 
     /// The offset of the first record before `durable` that was not appended before `ingest_time`; else `durable`.
     pub(crate) fn find(&self, ingest_time: i64, durable: u64) -> Result<u64, JournalError> {
-        let segments: Vec<_> = self.segments.read().iter().copied().collect();
-        let later = |segment: &&Segment| segment.sealed.is_none_or(|sealed| sealed.newest_ingest >= ingest_time);
-        let Some(segment) = segments.iter().find(later) else { return Ok(durable) };
-        let mut from = segment.previous_end;
+        let later = |segment: &&Segment| segment.sealed.as_ref().is_none_or(|s| s.newest_ingest >= ingest_time);
+        let Some(segment) = self.segments.read().iter().find(later).cloned() else { return Ok(durable) };
+        let near = match &segment.sealed {
+            Some(sealed) => sealed.times.before(ingest_time),
+            None => self.times.lock().before(ingest_time),
+        };
+        let mut from = near.unwrap_or(segment.previous_end).max(segment.previous_end);
         while from < durable {
             let batch = self.read(from, durable, FIND_BYTES)?;
             if let Some(record) = batch.records.iter().find(|record| record.ingest_time >= ingest_time) {
@@ -106,13 +123,29 @@ impl Log {
         Ok(durable)
     }
 
+    /// Takes note of a record that is written to the last segment.
+    pub(crate) fn note_time(&self, offset: u64, ingest_time: i64) {
+        self.times.lock().note(offset, ingest_time);
+    }
+
+    /// Forgets records of the last segment from `offset` on.
+    pub(crate) fn cut_times(&self, offset: u64) {
+        self.times.lock().cut(offset);
+    }
+
+    /// The times of the last segment, which ends here.
+    pub(crate) fn take_times(&self) -> TimeIndex {
+        std::mem::take(&mut self.times.lock())
+    }
+
     /// Takes note that the last segment was sealed and `next` follows.
     pub(crate) fn rotate(&self, sealed: Sealed, next: Segment, file: Arc<dyn StorageFile>) {
         let mut segments = self.segments.write();
         segments.back_mut().expect("a partition has a segment").sealed = Some(sealed);
+        let index = next.index;
         segments.push_back(next);
         drop(segments);
-        self.remember(next.index, file);
+        self.remember(index, file);
     }
 
     /// Drops segments from the front as long as `done` says so of the segment and the one after it.
@@ -121,14 +154,14 @@ impl Log {
         let mut dropped = 0;
         loop {
             let mut segments = self.segments.write();
-            let (Some(first), Some(second)) = (segments.front().copied(), segments.get(1)) else { break };
+            let (Some(first), Some(second)) = (segments.front().cloned(), segments.get(1)) else { break };
             let Some(sealed) = first.sealed.filter(|sealed| done(sealed, second)) else { break };
             segments.pop_front();
             drop(segments);
             *self.kept_since.lock() = Some(sealed.newest_ingest);
             self.files.lock().retain(|(index, _)| *index != first.index);
             let path = segment_path(&self.place.dir, first.index);
-            self.place.storage.remove(&path).map_err(|e| io_error("remove", &path, &e))?;
+            self.discard(&path, sealed.is_compacted).map_err(|e| io_error("remove", &path, &e))?;
             tracing::info!(path = %path.display(), end = sealed.end, "segment dropped");
             dropped += 1;
         }
@@ -136,6 +169,14 @@ impl Log {
             sync_dir(&*self.place.storage, &self.place.dir)?;
         }
         Ok(dropped)
+    }
+
+    /// Removes a segment's file, or keeps it for the next segment.
+    fn discard(&self, path: &Path, is_compacted: bool) -> std::io::Result<()> {
+        if !is_compacted && self.ahead.recycle(&self.place, path)? {
+            return Ok(());
+        }
+        self.place.storage.remove(path)
     }
 
     /// Drops what `retention` does not keep of the records before `tail`, as far as nobody needs it: nothing that lies
@@ -146,7 +187,7 @@ impl Log {
             let too_old = oldest.is_some_and(|oldest| sealed.newest_ingest < oldest);
             let newer_bytes = tail.saturating_sub(next.index * self.place.segment_bytes);
             let too_many = retention.bytes.is_some_and(|bytes| newer_bytes >= bytes);
-            (too_old || too_many) && sealed.end <= held
+            (too_old || too_many) && sealed.end <= held.min(tail)
         })
     }
 
@@ -174,12 +215,11 @@ impl Log {
                 _ if !parsed.records.is_empty() => {
                     return Ok(Batch { records: parsed.records, next: Offset(parsed.next) });
                 }
-                Some(Stop::End) => {
-                    (at, want) = ((index + 1) * self.place.segment_bytes + SEGMENT_HEADER_BYTES, want);
-                }
+                Some(Stop::End) => at = (index + 1) * self.place.segment_bytes + SEGMENT_HEADER_BYTES,
+                _ if parsed.next > at => at = parsed.next,
                 Some(Stop::Short { need }) if need <= left && buffer.len() < need => want = need,
-                Some(Stop::Damaged(reason)) => return Err(self.explain(at, durable, reason)),
-                _ => return Err(self.explain(at, durable, "the record is cut short".to_owned())),
+                Some(Stop::Damaged(reason)) => at = self.explain(at, durable, reason)?,
+                _ => at = self.explain(at, durable, "the record is cut short".to_owned())?,
             }
         }
     }
@@ -207,9 +247,9 @@ impl Log {
             return Ok(durable % self.place.segment_bytes);
         }
         let segments = self.segments.read();
-        let sealed = segments.iter().find(|s| s.index == index).and_then(|s| s.sealed);
+        let sealed = segments.iter().find(|s| s.index == index).and_then(|s| s.sealed.as_ref());
         let missing = || corrupt(&segment_path(&self.place.dir, index), 0, "the segment is missing");
-        sealed.map(|s| s.end % self.place.segment_bytes + END_BYTES).ok_or_else(missing)
+        sealed.map(|s| s.file_bytes).ok_or_else(missing)
     }
 
     fn load(&self, index: u64, within: u64, bytes: usize) -> Result<Bytes, JournalError> {
@@ -233,19 +273,26 @@ impl Log {
         files.truncate(OPEN_FILES_MAX);
     }
 
-    /// Tells damage from an offset at which no record starts, by walking the segment.
-    fn explain(&self, at: u64, durable: u64, reason: String) -> JournalError {
+    /// Tells damage from an offset at which no record starts, by walking the segment. Where compaction has removed the
+    /// record at the offset, it returns where the next one is to be looked for.
+    fn explain(&self, at: u64, durable: u64, reason: String) -> Result<u64, JournalError> {
         let (index, within) = (at / self.place.segment_bytes, at % self.place.segment_bytes);
         let path = segment_path(&self.place.dir, index);
-        let bytes = match read_whole(&*self.place.storage, &path, self.place.segment_bytes) {
-            Ok(bytes) => bytes,
-            Err(error) => return error,
-        };
-        let reached = walk(&bytes, at - within, |next, _| next < at).0;
-        if reached > at {
-            return JournalError::NoSuchOffset { from: Offset(at), tail: Offset(durable) };
+        let bytes = read_whole(&*self.place.storage, &path, self.place.segment_bytes)?;
+        let mut hole_end = 0;
+        let reached = walk(&bytes, at - within, |next, frame| {
+            if let Frame::Control { kind: Control::Hole, bytes, .. } = frame {
+                hole_end = next + bytes;
+            }
+            next < at && hole_end <= at
+        });
+        if hole_end > at {
+            return Ok(hole_end);
         }
-        corrupt(&path, reached % self.place.segment_bytes, reason)
+        if reached.0 > at {
+            return Err(JournalError::NoSuchOffset { from: Offset(at), tail: Offset(durable) });
+        }
+        Err(corrupt(&path, reached.0 % self.place.segment_bytes, reason))
     }
 }
 
@@ -266,7 +313,7 @@ pub(crate) fn walk(bytes: &[u8], base: u64, mut visit: impl FnMut(u64, &Frame) -
             return (base + within, None);
         }
         match frame {
-            Frame::Record { bytes, .. } => within += bytes,
+            Frame::Record { bytes, .. } | Frame::Control { bytes, .. } => within += bytes,
             Frame::End { .. } => return (base + within, None),
         }
     }
@@ -304,6 +351,7 @@ fn parse(buffer: &Bytes, at: u64, limit: usize) -> Parsed {
                 records.push(header.into_record(Offset(at + used as u64), ordinal, buffer.slice(payload)));
                 used += bytes as usize;
             }
+            Ok(Frame::Control { bytes, .. }) => used += bytes as usize,
             Ok(Frame::End { .. }) => stop = Some(Stop::End),
             Err(FrameError::Short { need }) => stop = Some(Stop::Short { need }),
             Err(FrameError::Damaged(reason)) => stop = Some(Stop::Damaged(reason)),

@@ -9,6 +9,7 @@ use tidemill_journal::{Batch, Bounds, JournalError, TopicConfig, TopicPartition}
 use tidemill_model::{JournalIdentity, Offset};
 
 use crate::embedded::{load_topics, no_such_partition, place};
+use crate::footer::TimeIndex;
 use crate::log::Log;
 use crate::mark::Mark;
 use crate::meta::Meta;
@@ -88,6 +89,15 @@ impl ReadOnlyJournal {
         log.read(from.0, mark.durable, bytes)
     }
 
+    /// Where the first record stands whose ingest time is not before `ingest_time`; the end if there is none.
+    ///
+    /// # Errors
+    /// As [`tidemill_journal::Journal::find`].
+    pub fn find(&self, at: &TopicPartition, ingest_time: i64) -> Result<Offset, JournalError> {
+        let (log, mark) = self.partition(at)?;
+        log.find(ingest_time, mark.durable).map(Offset)
+    }
+
     fn partition(&self, at: &TopicPartition) -> Result<(Log, Mark), JournalError> {
         let storage: Arc<dyn Storage> = Arc::new(Disk);
         let place = place(&storage, &self.dir, &self.meta, at);
@@ -107,6 +117,6 @@ impl ReadOnlyJournal {
             loaded = load();
         }
         let (mark, segments) = loaded?;
-        Ok((Log::new(place, segments), mark))
+        Ok((Log::new(place, segments, mark.durable, TimeIndex::default()), mark))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0  magic         u32  "TMS1"
-//!  4  version       u16  1
+//!  4  version       u16
 //!  6  zero          u16
 //!  8  journal       u64  id of the journal
 //! 16  generation    u32
@@ -18,13 +18,19 @@
 
 use std::path::{Path, PathBuf};
 
+use bytes::{Bytes, BytesMut};
 use tidemill_journal::{JournalError, TopicPartition};
 use tidemill_model::JournalIdentity;
 
 use crate::files::{corrupt, put, seal, u32_at, u64_at, unseal};
+use crate::footer::Hash;
+use crate::frame::{Control, encode_control};
 
-/// Bytes of the header: the first record of a segment starts behind it.
+/// Bytes of the header.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
+/// Where records begin: behind the header and a start frame. (In segments of the first version there is no such frame.)
+pub(crate) const RECORDS_AT: u64 = SEGMENT_HEADER_BYTES + START_BYTES;
+const START_BYTES: u64 = 64;
 const MAGIC: [u8; 4] = *b"TMS1";
 
 /// A decoded header.
@@ -55,6 +61,14 @@ impl SegmentHeader {
         put(&mut out, 48, self.first_ordinal.to_le_bytes());
         seal(&mut out, MAGIC);
         out
+    }
+
+    /// The first bytes of a segment: header and start frame.
+    pub(crate) fn encode_with_start(&self, hash: Hash) -> Bytes {
+        let mut out = BytesMut::from(&self.encode()[..]);
+        let at = self.base + SEGMENT_HEADER_BYTES;
+        encode_control(&mut out, Control::Start, at, self.first_ordinal, &hash, START_BYTES);
+        out.freeze()
     }
 
     /// Reads the header of the file at `path` and checks that it is the one with this base in this partition.

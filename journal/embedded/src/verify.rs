@@ -131,6 +131,7 @@ fn verify_segment(place: &Place, index: u64, path: &Path, until: u64, report: &m
                 ordinal = Some(found + 1);
                 (report.records, within) = (report.records + 1, within + bytes);
             }
+            Ok(Frame::Control { bytes, .. }) => within += bytes,
             Ok(Frame::End { .. }) => return Ok(()),
             Err(error) => {
                 report.add(path, within, reason(error));

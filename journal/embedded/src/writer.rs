@@ -1,9 +1,13 @@
 //! The writing end of one partition. Belongs to the appender thread.
 //!
-//! A group goes: [`Writer::begin`], [`Writer::stage`] for each record, [`Writer::write`], [`Writer::sync`]. Only then is
-//! anything of it acknowledged. A segment that is full is written, sealed and synced before the next one exists.
+//! A group goes: [`Writer::begin`], [`Writer::stage`] for each record, [`Writer::finish`], which writes it and says what must
+//! be synced before anything of it is acknowledged (sync.rs). Groups end at a block boundary, so that no block with
+//! acknowledged bytes is ever written again: a torn write can only hurt what nobody was promised.
+//!
+//! Knows nothing of what has been synced but what it is told.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -12,20 +16,16 @@ use tidemill_model::NewRecord;
 use tidemill_model::record::RecordHeader;
 
 use crate::Sync;
-use crate::files::{io_error, sync_dir};
-use crate::frame::{ALIGNMENT, END_BYTES, HEAD_BYTES, encode_end, encode_heads, frame_bytes};
-use crate::log::{Log, Place, Sealed, Segment};
-use crate::mark::{Mark, MarkFile};
+use crate::files::io_error;
+use crate::footer::{TimeIndex, reserve_bytes};
+use crate::frame::{ALIGNMENT, Control, FRAME_BYTES, HEAD_BYTES, encode_control, encode_heads, frame_bytes};
+use crate::log::{Log, Place};
 use crate::recover::Recovered;
-use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_path};
+use crate::segment::{RECORDS_AT, segment_path};
 use crate::storage::{Open, StorageFile};
 
 /// Bodies from here on are written from where they are; smaller ones are gathered in one buffer.
 const COPY_BYTES_MAX: usize = 16 << 10;
-/// Zeros written ahead of small groups: their sync then need not change the file's size, which halves its time.
-const ZERO_AHEAD_BYTES: u64 = 1 << 20;
-/// Groups from here on gain nothing from zeros ahead.
-const SMALL_GROUP_BYTES: u64 = 64 << 10;
 
 /// A record whose body has been checksummed; the ingest time is still open.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Prepared {
         let invalid = |reason| JournalError::Invalid { reason };
         let header = RecordHeader::of(&record, 0).map_err(|e| invalid(e.to_string()))?;
         let body = record.body();
-        if SEGMENT_HEADER_BYTES + frame_bytes(body.len()) + END_BYTES > segment_bytes {
+        if RECORDS_AT + frame_bytes(body.len()) + reserve_bytes(segment_bytes) > segment_bytes {
             let bytes = body.len();
             return Err(invalid(format!("a record of {bytes} bytes does not fit into a segment of {segment_bytes}")));
         }
@@ -52,85 +52,136 @@ impl Prepared {
     }
 }
 
-/// The writing end of a partition.
+/// A segment that is full, and the file that the next one will be.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    log: Arc<Log>,
+pub(crate) struct Rotation {
+    pub(crate) full: Arc<dyn StorageFile>,
+    pub(crate) full_index: u64,
+    /// Where the footer goes.
+    pub(crate) at: u64,
+    /// Offset after the last record.
+    pub(crate) records_end: u64,
+    pub(crate) ordinal: u64,
+    pub(crate) newest_ingest: i64,
+    pub(crate) times: TimeIndex,
+    /// What was written since the group began or the segment before was sealed, for the running hash.
+    pub(crate) bytes: Vec<Bytes>,
+    pub(crate) next: Arc<dyn StorageFile>,
+    /// The name that the next file has until it is in place.
+    pub(crate) next_path: PathBuf,
+}
+
+/// A group that has been written: what makes it durable.
+#[derive(Debug)]
+pub(crate) struct Unsynced {
+    pub(crate) rotations: Vec<Rotation>,
+    /// The file with the end of the group.
+    pub(crate) file: Arc<dyn StorageFile>,
+    /// What was written to it, for the running hash.
+    pub(crate) bytes: Vec<Bytes>,
+    /// Offset after the last record, and the ordinal of the next one.
+    pub(crate) end: u64,
+    pub(crate) ordinal: u64,
+    /// Whether zeros should be written ahead of the next groups, and whether a spare file is due.
+    pub(crate) wants_zeros: bool,
+    pub(crate) wants_spare: bool,
+}
+
+/// Where a writer stands; what it goes back to when a group cannot be written.
+#[derive(Clone, Debug)]
+struct State {
     file: Arc<dyn StorageFile>,
-    mark: MarkFile,
-    sync: Sync,
     index: u64,
     /// Where the next frame goes; ahead of `written` by what is staged.
     tail: u64,
     /// Up to here the file has been written.
     written: u64,
-    /// Up to here the file is known to be zero-filled.
-    zeroed: u64,
-    /// Offset after the last staged record.
+    /// Offset after the last record.
     end: u64,
-    /// Offset after the last record for which an fdatasync has returned.
-    synced: u64,
     ordinal: u64,
     newest_ingest: i64,
-    group_start: u64,
+}
+
+/// The writing end of a partition.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    log: Arc<Log>,
+    /// Groups end at multiples of this.
+    block_bytes: u64,
+    at: State,
+    /// Where the group began.
+    before: State,
+    is_synced: bool,
+    /// What the frames of the group say is synced.
+    synced: u64,
+    rotations: Vec<Rotation>,
+    /// Staged, not written.
     chunks: Vec<Bytes>,
     open: BytesMut,
+    /// Written to the present file since the group began.
+    bytes: Vec<Bytes>,
 }
 
 impl Writer {
-    /// Takes up where `found` ends, cutting off what lies behind.
-    pub(crate) fn open(log: Arc<Log>, found: &Recovered, sync: Sync) -> Result<Self, JournalError> {
+    /// Takes up where `found` ends, cutting off what lies behind. Returns also what was written to fill the last block.
+    pub(crate) fn open(
+        log: Arc<Log>,
+        found: &Recovered,
+        sync: Sync,
+        block_bytes: u64,
+    ) -> Result<(Self, Vec<Bytes>), JournalError> {
         let Place { storage, dir, segment_bytes, .. } = &log.place;
         let index = found.tail / segment_bytes;
         let path = segment_path(dir, index);
-        let cut = |file: &dyn StorageFile| file.set_size(found.tail % segment_bytes).and_then(|()| file.sync_data());
-        let file = storage.open(&path, Open::Write);
-        let file = file.and_then(|file| cut(&*file).map(|()| file)).map_err(|e| io_error("open", &path, &e))?;
-        let mut mark = MarkFile::open(&**storage, dir, found.mark)?;
-        mark.write(Mark { sequence: 0, durable: found.end, synced: found.end, records: found.ordinal })?;
-        mark.sync()?;
-        Ok(Self {
-            file,
-            mark,
-            sync,
-            index,
-            tail: found.tail,
-            written: found.tail,
-            zeroed: found.tail,
-            end: found.end,
-            synced: found.end,
-            ordinal: found.ordinal,
-            newest_ingest: found.newest_ingest,
-            group_start: found.tail,
+        let error = |e| io_error("open", &path, &e);
+        let file = storage.open(&path, Open::Write).map_err(error)?;
+        file.set_size(found.tail % segment_bytes).map_err(error)?;
+        let (tail, end, ordinal) = (found.tail, found.end, found.ordinal);
+        let at = State { file, index, tail, written: tail, end, ordinal, newest_ingest: found.newest_ingest };
+        let mut writer = Self {
+            before: at.clone(),
+            at,
+            block_bytes: if sync == Sync::Always { block_bytes } else { ALIGNMENT },
+            synced: tail,
+            rotations: Vec::new(),
             chunks: Vec::new(),
             open: BytesMut::new(),
-            log,
-        })
+            bytes: Vec::new(),
+            is_synced: sync == Sync::Always,
+            log: log.clone(),
+        };
+        if writer.pad_bytes().is_some_and(|pad| writer.fits(pad)) {
+            writer.pad();
+            writer.write().map_err(error)?;
+        }
+        writer.at.file.sync_all().map_err(error)?;
+        let bytes = std::mem::take(&mut writer.bytes);
+        Ok((writer, bytes))
     }
 
-    /// Offset after the last staged record, and its ordinal plus one.
+    /// Offset after the last record, and its ordinal plus one.
     pub(crate) fn end(&self) -> (u64, u64) {
-        (self.end, self.ordinal)
+        (self.at.end, self.at.ordinal)
     }
 
-    /// Begins a group.
-    pub(crate) fn begin(&mut self) {
-        self.group_start = self.tail;
+    /// Begins a group; everything before `synced` has been synced.
+    pub(crate) fn begin(&mut self, synced: u64) {
+        self.before = self.at.clone();
+        self.synced = synced;
     }
 
-    /// Adds a record to the group; returns its offset. Writes and syncs when that fills a segment.
+    /// Adds a record to the group; returns its offset. Writes when that fills a segment.
     pub(crate) fn stage(&mut self, mut record: Prepared, now: i64) -> io::Result<u64> {
-        let segment_bytes = self.log.place.segment_bytes;
-        if self.tail % segment_bytes + record.frame_bytes() + END_BYTES > segment_bytes {
+        if !self.fits(record.frame_bytes()) {
             self.rotate()?;
         }
-        self.newest_ingest = self.newest_ingest.max(now);
-        record.header.ingest_time = self.newest_ingest;
-        let offset = self.tail;
-        self.open.reserve(HEAD_BYTES);
-        encode_heads(&mut self.open, offset, self.group_start, self.ordinal, &record.header);
+        self.at.newest_ingest = self.at.newest_ingest.max(now);
+        record.header.ingest_time = self.at.newest_ingest;
+        let offset = self.at.tail;
+        self.log.note_time(offset, record.header.ingest_time);
+        encode_heads(&mut self.open, offset, self.synced, self.at.ordinal, &record.header);
         let padding = record.frame_bytes() as usize - HEAD_BYTES - record.body.len();
-        self.tail += record.frame_bytes();
+        self.at.tail += record.frame_bytes();
         if record.body.len() <= COPY_BYTES_MAX {
             self.open.extend_from_slice(&record.body);
         } else {
@@ -138,130 +189,122 @@ impl Writer {
             self.chunks.push(record.body);
         }
         self.open.extend_from_slice(&[0; ALIGNMENT as usize][..padding]);
-        self.end = self.tail;
-        self.ordinal += 1;
+        self.at.end = self.at.tail;
+        self.at.ordinal += 1;
         Ok(offset)
     }
 
+    /// Ends the group at a block boundary and writes it.
+    pub(crate) fn finish(&mut self) -> io::Result<Unsynced> {
+        match self.pad_bytes() {
+            Some(pad) if self.fits(pad) => self.pad(),
+            // A footer must not go where acknowledged bytes are, either.
+            Some(_) => self.rotate()?,
+            None => {}
+        }
+        let group_bytes = self.at.tail.saturating_sub(self.at.written);
+        self.write()?;
+        let within = self.at.tail % self.log.place.segment_bytes;
+        let may_zero = self.is_synced && self.rotations.is_empty();
+        Ok(Unsynced {
+            rotations: std::mem::take(&mut self.rotations),
+            file: self.at.file.clone(),
+            bytes: std::mem::take(&mut self.bytes),
+            end: self.at.end,
+            ordinal: self.at.ordinal,
+            wants_zeros: may_zero && self.log.ahead.wants_zeros(self.at.index, within, group_bytes),
+            wants_spare: self.log.ahead.wants_spare(within),
+        })
+    }
+
+    /// Forgets the group; afterwards it is as if it had never been.
+    pub(crate) fn abandon(&mut self) -> io::Result<()> {
+        self.chunks.clear();
+        self.open.clear();
+        self.bytes.clear();
+        for rotation in self.rotations.drain(..) {
+            self.log.place.storage.remove(&rotation.next_path)?;
+        }
+        self.at = self.before.clone();
+        self.log.cut_times(self.at.tail);
+        let within = self.at.tail % self.log.place.segment_bytes;
+        self.at.file.set_size(within)?;
+        self.at.file.sync_all()?;
+        self.log.ahead.restart(self.at.index, within);
+        Ok(())
+    }
+
+    /// Cuts off what was written ahead and syncs everything, for good.
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        self.at.file.set_size(self.at.tail % self.log.place.segment_bytes)?;
+        self.at.file.sync_all()
+    }
+
+    fn base(&self) -> u64 {
+        self.at.index * self.log.place.segment_bytes
+    }
+
+    /// Whether so many bytes go into the segment beside its footer.
+    fn fits(&self, bytes: u64) -> bool {
+        let segment_bytes = self.log.place.segment_bytes;
+        self.at.tail - self.base() + bytes + reserve_bytes(segment_bytes) <= segment_bytes
+    }
+
+    /// Length of the frame that fills the last block; `None` if it is full.
+    fn pad_bytes(&self) -> Option<u64> {
+        let gap = self.at.tail.next_multiple_of(self.block_bytes) - self.at.tail;
+        let room = FRAME_BYTES as u64;
+        (gap > 0).then(|| if gap < room { gap + self.block_bytes.max(room) } else { gap })
+    }
+
+    fn pad(&mut self) {
+        if let Some(pad) = self.pad_bytes() {
+            encode_control(&mut self.open, Control::Pad, self.at.tail, self.at.ordinal, &[], pad);
+            self.at.tail += pad;
+        }
+    }
+
     /// Writes what is staged.
-    pub(crate) fn write(&mut self) -> io::Result<()> {
+    fn write(&mut self) -> io::Result<()> {
         if !self.open.is_empty() {
             self.chunks.push(self.open.split().freeze());
         }
+        if self.chunks.is_empty() {
+            return Ok(());
+        }
         let chunks = std::mem::take(&mut self.chunks);
-        let base = self.index * self.log.place.segment_bytes;
-        self.file.write_at(&chunks, self.written - base)?;
-        let bytes = self.tail - self.written;
-        self.written = self.tail;
-        if self.tail > self.zeroed && bytes < SMALL_GROUP_BYTES && self.sync == Sync::Always {
-            self.zero_ahead(base);
-        }
+        let base = self.base();
+        self.log.ahead.claim(self.at.index, self.at.tail - base);
+        self.at.file.write_at(&chunks, self.at.written - base)?;
+        self.at.written = self.at.tail;
+        self.bytes.extend(chunks);
         Ok(())
     }
 
-    /// Never fails: zeros ahead only save time.
-    fn zero_ahead(&mut self, base: u64) {
-        let until = (self.tail + ZERO_AHEAD_BYTES).min(base + self.log.place.segment_bytes);
-        let zeros = Bytes::from(vec![0; (until - self.tail) as usize]);
-        if self.file.write_at(&[zeros], self.tail - base).is_ok() {
-            self.zeroed = until;
-        }
-    }
-
-    /// Makes what is written durable and says so in the mark.
-    pub(crate) fn sync(&mut self) -> io::Result<()> {
-        if self.sync == Sync::Always {
-            self.file.sync_data()?;
-            self.synced = self.end;
-        }
-        self.write_mark();
-        Ok(())
-    }
-
-    /// Forgets a group of which nothing has been synced; afterwards it is as if it had never been.
-    pub(crate) fn abandon(&mut self, before: Checkpoint) -> io::Result<()> {
-        assert_eq!(self.index, before.index, "a group that rotated has been synced");
-        self.chunks.clear();
-        self.open.clear();
-        self.file.set_size(before.tail % self.log.place.segment_bytes)?;
-        self.file.sync_all()?;
-        (self.tail, self.written, self.zeroed) = (before.tail, before.tail, before.tail);
-        (self.end, self.ordinal) = (before.end, before.ordinal);
-        Ok(())
-    }
-
-    /// What [`Writer::abandon`] goes back to.
-    pub(crate) fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { index: self.index, tail: self.tail, end: self.end, ordinal: self.ordinal }
-    }
-
-    /// Cuts off the zeros ahead and syncs everything, for good.
-    pub(crate) fn close(&mut self) -> io::Result<()> {
-        self.file.set_size(self.tail % self.log.place.segment_bytes)?;
-        self.file.sync_all()?;
-        self.synced = self.end;
-        self.write_mark();
-        self.mark.sync().map_err(io::Error::other)
-    }
-
-    /// Never fails: the mark is a lower bound, and an older one is as true.
-    fn write_mark(&mut self) {
-        let mark = Mark { sequence: 0, durable: self.end, synced: self.synced, records: self.ordinal };
-        if let Err(error) = self.mark.write(mark) {
-            tracing::warn!(%error, "durable mark not written");
-        }
-    }
-
-    /// Seals the segment and starts the next one.
+    /// Ends the segment and goes on in a new file.
     fn rotate(&mut self) -> io::Result<()> {
+        let segment_bytes = self.log.place.segment_bytes;
         self.write()?;
-        let base = self.index * self.log.place.segment_bytes;
-        let within = self.tail - base;
-        let end = encode_end(self.tail, self.ordinal, self.newest_ingest);
-        self.file.write_at(&[Bytes::copy_from_slice(&end)], within)?;
-        self.file.set_size(within + END_BYTES)?;
-        self.file.sync_all()?;
-        self.synced = self.end;
-        self.write_mark();
-        self.mark.sync().map_err(io::Error::other)?;
-        let next =
-            Segment { index: self.index + 1, previous_end: self.tail, first_ordinal: self.ordinal, sealed: None };
-        let file = create_segment(&self.log.place, &next)?;
-        let sealed = Sealed { end: self.tail, newest_ingest: self.newest_ingest };
-        self.log.rotate(sealed, next, file.clone());
-        (self.file, self.index) = (file, next.index);
-        self.tail = next.index * self.log.place.segment_bytes + SEGMENT_HEADER_BYTES;
-        (self.written, self.zeroed, self.group_start) = (self.tail, self.tail, self.tail);
+        // Takes the room for the footer now, while a full disk can still be survived.
+        let room = Bytes::from(vec![0; reserve_bytes(segment_bytes) as usize]);
+        self.at.file.write_at(&[room], self.at.tail - self.base())?;
+        let index = self.at.index + 1;
+        let (next, next_path) = self.log.ahead.next_file(&self.log.place, index)?;
+        self.rotations.push(Rotation {
+            full: std::mem::replace(&mut self.at.file, next.clone()),
+            full_index: self.at.index,
+            at: self.at.tail,
+            records_end: self.at.end,
+            ordinal: self.at.ordinal,
+            newest_ingest: self.at.newest_ingest,
+            times: self.log.take_times(),
+            bytes: std::mem::take(&mut self.bytes),
+            next,
+            next_path,
+        });
+        self.at.index = index;
+        self.at.tail = index * segment_bytes + RECORDS_AT;
+        self.at.written = self.at.tail;
         Ok(())
     }
-}
-
-/// Where a writer stood before a group.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Checkpoint {
-    index: u64,
-    tail: u64,
-    end: u64,
-    ordinal: u64,
-}
-
-impl Checkpoint {
-    /// Whether `writer` is still in the segment it was in.
-    pub(crate) fn is_same_segment(&self, writer: &Writer) -> bool {
-        self.index == writer.index
-    }
-}
-
-/// Creates a segment file: it either is there with its header or not at all.
-pub(crate) fn create_segment(place: &Place, segment: &Segment) -> io::Result<Arc<dyn StorageFile>> {
-    let mut header = SegmentHeader::new(place.journal, &place.at, segment.index * place.segment_bytes);
-    (header.previous_end, header.first_ordinal) = (segment.previous_end, segment.first_ordinal);
-    let path = segment_path(&place.dir, segment.index);
-    let temporary = path.with_extension("new");
-    let file = place.storage.open(&temporary, Open::Create)?;
-    file.write_at(&[Bytes::copy_from_slice(&header.encode())], 0)?;
-    file.sync_all()?;
-    place.storage.rename(&temporary, &path)?;
-    sync_dir(&*place.storage, &place.dir).map_err(io::Error::other)?;
-    Ok(file)
 }

@@ -256,7 +256,7 @@ async fn missing_truncated_and_foreign_segments_are_named() {
         ("were synced", cut(4, 8)),
         ("cut short", cut(4, u64::MAX)),
         ("not a journal segment", write_at(2, 0, b"ELF!")),
-        ("upgrade it", write_at(2, 4, b"\x02")),
+        ("upgrade it", write_at(2, 4, b"\x09")),
         ("belongs to journal", Box::new(move |dir| fs::copy(segment(&foreign, 2), segment(dir, 2)).map(drop).unwrap())),
         ("belongs at offset", Box::new(|dir| fs::copy(segment(dir, 1), segment(dir, 2)).map(drop).unwrap())),
         ("not the name of a segment", Box::new(|dir| fs::write(dir.join("data/0/x.seg"), b"").unwrap())),

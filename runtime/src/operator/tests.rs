@@ -92,7 +92,11 @@ impl World1 {
     async fn new(wat: &str, json: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let env: Arc<dyn Env> = SystemEnv::new();
-        let config = EmbeddedConfig { dir: dir.path().join("journal"), segment_bytes: 1 << 20, sync: Sync::Never };
+        let config = EmbeddedConfig {
+            segment_bytes: 1 << 20,
+            sync: Sync::Never,
+            ..EmbeddedConfig::new(dir.path().join("journal"))
+        };
         let journal: Arc<dyn Journal> = EmbeddedJournal::open(config, env.clone()).unwrap();
         let topic = TopicConfig::new(TOPIC_DATA, 1);
         journal.create(topic).await.unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tidemill_journal::env::Task;
 use tidemill_journal::{Env, Journal, JournalError, ReadLimits, Retention, SystemEnv, TopicConfig, TopicPartition};
-use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync};
+use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal};
 use tidemill_model::{NewRecord, Offset, Record, RecordKind};
 use tokio::sync::Notify;
 
@@ -77,7 +77,7 @@ pub(crate) fn open_with(
     segment_bytes: u64,
     env: Arc<dyn Env>,
 ) -> Result<Arc<EmbeddedJournal>, JournalError> {
-    EmbeddedJournal::open(EmbeddedConfig { dir: dir.to_owned(), segment_bytes, sync: Sync::Always }, env)
+    EmbeddedJournal::open(EmbeddedConfig { segment_bytes, block_bytes: 8, ..EmbeddedConfig::new(dir) }, env)
 }
 
 pub(crate) fn open(dir: &Path) -> Result<Arc<EmbeddedJournal>, JournalError> {

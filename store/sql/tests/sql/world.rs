@@ -32,7 +32,11 @@ impl World {
     pub(crate) async fn with(memtable_rows_max: usize, limits: SqlLimits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let env: Arc<dyn Env> = SystemEnv::new();
-        let config = EmbeddedConfig { dir: dir.path().join("journal"), segment_bytes: 1 << 20, sync: Sync::Never };
+        let config = EmbeddedConfig {
+            segment_bytes: 1 << 20,
+            sync: Sync::Never,
+            ..EmbeddedConfig::new(dir.path().join("journal"))
+        };
         let journal = EmbeddedJournal::open(config, env.clone()).unwrap();
         let identity = journal.identity();
         let catalog = Catalog::open(journal).await.unwrap();
