@@ -1,8 +1,10 @@
 //! What is done ahead of need, beside the appender: zeros in front of small groups, and the file of the next segment.
 //!
 //! An fdatasync that need not change the file's size or its extents takes half the time. Where groups are small, zeros are
-//! therefore written a window ahead; and a segment that retention drops becomes the next one's file, all of which has been
-//! written before. What a recycled file holds is no danger: every frame says at which offset it belongs.
+//! therefore written a window ahead; once a segment is half full, the file of the next one is made; and a
+//! segment that retention drops becomes the next one's file, all of which has been
+//! written before. Filling whole files with zeros would cost a busy device half of what it can write.
+//! What a recycled file holds is no danger: every frame says at which offset it belongs.
 //!
 //! Invariant: zeros are written only beyond what the appender has claimed.
 
@@ -17,11 +19,11 @@ use crate::log::Place;
 use crate::storage::{Open, StorageFile};
 
 /// How far ahead zeros are written.
-const WINDOW_BYTES: u64 = 1 << 20;
+const WINDOW_BYTES: u64 = 2 << 20;
 /// Zeros written at a time, while the appender may have to wait.
 const STEP_BYTES: u64 = 64 << 10;
 /// Groups from here on gain nothing from zeros.
-const SMALL_GROUP_BYTES: u64 = 64 << 10;
+const SMALL_GROUP_BYTES: u64 = 256 << 10;
 
 /// What is ready for one partition.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicU64,
+    AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed},
 };
 use std::time::Duration;
@@ -27,13 +27,15 @@ use crate::chain::Chain;
 use crate::log::Log;
 use crate::mark::{Mark, MarkFile};
 use crate::storage::Lock;
-use crate::sync::{Answer, Written};
+use crate::sync::{Answer, Syncer, Written};
 use crate::writer::{Prepared, Writer};
 
 /// Bytes of one group. Larger groups hardly write faster, and everybody in them waits longer.
 const GROUP_BYTES_MAX: u64 = 8 << 20;
 /// Bytes that may wait; beyond that appends are refused until there is room.
 const QUEUE_BYTES_MAX: u64 = 256 << 20;
+/// Groups below this are not worth waking a thread for.
+const ALONE_BYTES_MAX: usize = 64 << 10;
 /// How often retention is looked at.
 const RETENTION_EVERY: Duration = Duration::from_secs(10);
 
@@ -151,6 +153,10 @@ impl Queue {
         group
     }
 
+    fn is_empty(&self) -> bool {
+        self.waiting.lock().appends.is_empty()
+    }
+
     fn is_closing(&self) -> bool {
         self.waiting.lock().is_closing
     }
@@ -182,6 +188,8 @@ pub(crate) struct Appender {
     pub(crate) env: Arc<dyn Env>,
     /// The syncing threads.
     pub(crate) lanes: Vec<Lane>,
+    /// For groups that are synced at once.
+    pub(crate) syncer: Syncer,
     /// The thread beside.
     pub(crate) side: Task,
     /// Keeps other processes out.
@@ -191,6 +199,8 @@ pub(crate) struct Appender {
 /// A syncing thread.
 pub(crate) struct Lane {
     pub(crate) written: mpsc::Sender<Written>,
+    /// Groups handed over and not yet answered.
+    pub(crate) in_flight: Arc<AtomicUsize>,
     pub(crate) task: Task,
 }
 
@@ -216,7 +226,8 @@ impl Appender {
                 }
             }
         }
-        for Lane { written, task } in self.lanes {
+        drop(self.syncer);
+        for Lane { written, task, .. } in self.lanes {
             drop(written);
             task.join().await;
         }
@@ -238,6 +249,14 @@ impl Appender {
         for share in shares {
             let lane = &self.lanes[share.partition.lane];
             let Some(written) = self.write(share, now) else { continue };
+            if written.group.bytes_written() < ALONE_BYTES_MAX
+                && lane.in_flight.load(Acquire) == 0
+                && self.queue.is_empty()
+            {
+                self.syncer.finish(written).await;
+                continue;
+            }
+            lane.in_flight.fetch_add(1, Relaxed);
             if let Err(mpsc::error::SendError(written)) = lane.written.send(written).await {
                 let reason = "the syncing thread has ended".to_owned();
                 self.queue.poison(&reason);

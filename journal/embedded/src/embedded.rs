@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use futures::future::{BoxFuture, FutureExt};
 use parking_lot::{Mutex, RwLock};
@@ -335,13 +335,15 @@ impl Journal for EmbeddedJournal {
 fn start(queue: &Arc<Queue>, sync: Sync, env: &Arc<dyn Env>, lock: Lock) -> Task {
     let (side, jobs) = mpsc::channel(JOBS_MAX);
     let side_task = env.spawn_thread("journal-side", Box::pin(side::run(jobs)));
+    let syncer = Syncer { queue: queue.clone(), sync, side };
     let lane = |_| {
         let (written, groups) = mpsc::channel(1);
-        let syncer = Syncer { queue: queue.clone(), sync, written: groups, side: side.clone() };
-        Lane { written, task: env.spawn_thread("journal-sync", Box::pin(syncer.run())) }
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let run = syncer.clone().run(groups, in_flight.clone());
+        Lane { written, in_flight, task: env.spawn_thread("journal-sync", Box::pin(run)) }
     };
     let lanes = (0..LANES).map(lane).collect();
-    let appender = Appender { queue: queue.clone(), env: env.clone(), lanes, side: side_task, lock };
+    let appender = Appender { queue: queue.clone(), env: env.clone(), lanes, syncer, side: side_task, lock };
     env.spawn_thread("journal-append", Box::pin(appender.run()))
 }
 

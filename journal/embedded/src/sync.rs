@@ -1,8 +1,9 @@
 //! Making groups durable, beside the thread that writes them.
 //!
 //! While one group is synced the next is written: the appender hands over what it has written, in order, and goes on. Only
-//! when the sync has returned are readers shown the group and its appends answered. A segment that is full is sealed here,
-//! and the file of the next one put in place, in an order in which every crash leaves something whole:
+//! when the sync has returned are readers shown the group and its appends answered. (A small group with none before or
+//! behind it is synced by the appender itself, which saves waking a thread.) A segment that is full is sealed here, and the
+//! file of the next one put in place, in an order in which every crash leaves something whole:
 //!
 //! 1. what the full segment holds is synced, then its footer and end are written and synced;
 //! 2. the durable mark is synced, so that a segment that goes missing later is missed;
@@ -13,7 +14,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Relaxed, Release},
+};
 
 use bytes::{Bytes, BytesMut};
 use tidemill_journal::{JournalError, Receipt};
@@ -54,28 +58,34 @@ impl Answer {
     }
 }
 
-/// The thread.
+/// What it takes to make groups durable.
+#[derive(Clone)]
 pub(crate) struct Syncer {
     pub(crate) queue: Arc<Queue>,
     pub(crate) sync: Sync,
-    pub(crate) written: mpsc::Receiver<Written>,
     pub(crate) side: mpsc::Sender<Job>,
 }
 
 impl Syncer {
-    /// Runs until the appender has ended and everything is synced.
-    pub(crate) async fn run(mut self) {
-        while let Some(written) = self.written.recv().await {
-            let outcome = match self.queue.poison_reason() {
-                Some(reason) => Err(JournalError::Poisoned { reason }),
-                None => self.make_durable(&written.partition, written.group).await.map_err(|error| {
-                    let reason = error.to_string();
-                    self.queue.poison(&reason);
-                    JournalError::Poisoned { reason }
-                }),
-            };
-            self.answer(&written.partition, written.answers, outcome);
+    /// The thread: runs until the appender has ended and everything is synced. Counts down `in_flight` after each group.
+    pub(crate) async fn run(self, mut written: mpsc::Receiver<Written>, in_flight: Arc<AtomicUsize>) {
+        while let Some(written) = written.recv().await {
+            self.finish(written).await;
+            in_flight.fetch_sub(1, Release);
         }
+    }
+
+    /// Makes a group durable and answers it, or refuses it.
+    pub(crate) async fn finish(&self, written: Written) {
+        let outcome = match self.queue.poison_reason() {
+            Some(reason) => Err(JournalError::Poisoned { reason }),
+            None => self.make_durable(&written.partition, written.group).await.map_err(|error| {
+                let reason = error.to_string();
+                self.queue.poison(&reason);
+                JournalError::Poisoned { reason }
+            }),
+        };
+        self.answer(&written.partition, written.answers, outcome);
     }
 
     async fn make_durable(&self, partition: &Arc<Partition>, group: Unsynced) -> Result<(), JournalError> {

@@ -87,6 +87,13 @@ pub(crate) struct Unsynced {
     pub(crate) wants_spare: bool,
 }
 
+impl Unsynced {
+    /// Bytes of the group that are in its last file.
+    pub(crate) fn bytes_written(&self) -> usize {
+        self.bytes.iter().map(Bytes::len).sum()
+    }
+}
+
 /// Where a writer stands; what it goes back to when a group cannot be written.
 #[derive(Clone, Debug)]
 struct State {
