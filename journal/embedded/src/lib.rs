@@ -35,4 +35,4 @@ mod writer;
 pub use embedded::{EmbeddedConfig, EmbeddedJournal, Sync, Totals};
 pub use readonly::{ReadOnlyJournal, open_read_only};
 pub use storage::{Disk, Entry, Lock, Open, Space, Storage, StorageFile};
-pub use verify::{Damage, Report, verify};
+pub use verify::{Damage, Head, Report, verify, verify_against};
