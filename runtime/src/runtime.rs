@@ -31,6 +31,8 @@ pub struct RuntimeConfig {
     pub checkpoint_every: Duration,
     /// What an operator may ask for at most.
     pub limits: Limits,
+    /// Tells the holds of this node's operators from those of others on the same journal.
+    pub node: String,
 }
 
 impl RuntimeConfig {
@@ -39,13 +41,13 @@ impl RuntimeConfig {
         let defaults = Limits::default();
         let fuel_per_call = defaults.fuel_per_call.saturating_mul(10);
         let limits = Limits { fuel_per_call, memory_bytes: 1 << 30, output_rows: defaults.output_rows };
-        Self { dir, checkpoint_every: Duration::from_secs(1), limits }
+        Self { dir, checkpoint_every: Duration::from_secs(1), limits, node: "node".to_owned() }
     }
 }
 
 /// Installed plugins and deployed operators.
 pub struct Runtime {
-    config: RuntimeConfig,
+    pub(crate) config: RuntimeConfig,
     pub(crate) plugins: Plugins,
     pub(crate) around: Surroundings,
     pub(crate) supervisor: Mutex<Supervisor>,
@@ -263,6 +265,7 @@ impl Runtime {
             state: if is_paused { "paused" } else { "running" },
             lag_records: 0,
             staleness_ms: None,
+            falls_off_in_ms: None,
             rows_in: 0,
             rows_out: 0,
             late_rows: 0,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_journal::env::Task;
-use tidemill_journal::{Follower, TOPIC_DATA};
+use tidemill_journal::{Follower, TOPIC_DATA, TopicPartition};
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
 use tokio::sync::watch;
 
@@ -105,7 +105,9 @@ impl Runtime {
         }
         {
             let mut supervisor = self.supervisor.lock();
-            supervisor.operators.retain(|name, _| wanted.iter().any(|definition| &definition.name == name));
+            let is_wanted = |name: &str| wanted.iter().any(|definition| definition.name == name);
+            supervisor.operators.keys().filter(|name| !is_wanted(name)).for_each(|name| self.release(name));
+            supervisor.operators.retain(|name, _| is_wanted(name));
             for definition in &wanted {
                 self.match_one(&mut supervisor, definition);
             }
@@ -168,10 +170,23 @@ impl Runtime {
         let (fold, cursor) = OperatorFold::open(&self.around, (plugin, spec), partition, checkpoints, shared.clone())?;
         let name = format!("operator {}", definition.name);
         let (journal, env) = (self.around.journal.clone(), self.around.env.clone());
-        let follower = Follower::new(&name, TOPIC_DATA, vec![partition], vec![cursor], fold, journal, env);
+        let follower = Follower::new(&name, TOPIC_DATA, vec![partition], vec![cursor], fold, journal, env)
+            .holding_as(&self.holder(&definition.name));
         *shared.partitions[partition as usize].progress.lock() = Some(follower.progress());
         follower.run(stopped).await;
         Ok(())
+    }
+
+    /// The name of an operator's holds.
+    fn holder(&self, operator: &str) -> String {
+        format!("{}/operator/{operator}", self.config.node)
+    }
+
+    /// Lets the journal forget what an operator that is gone has not read.
+    fn release(&self, operator: &str) {
+        for partition in 0..self.around.partitions {
+            self.around.journal.hold(&TopicPartition::new(TOPIC_DATA, partition), &self.holder(operator), None);
+        }
     }
 
     /// Deletes the checkpoints of operators that are gone.

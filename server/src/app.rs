@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill_journal::{Catalog, Env, Journal};
+use tidemill_journal::{Catalog, Env, Journal, Metered};
 use tidemill_runtime::Runtime;
 use tidemill_store_sql::SqlEngine;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -21,6 +21,10 @@ pub(crate) struct App {
     pub(crate) config: NodeConfig,
     pub(crate) env: Arc<dyn Env>,
     pub(crate) journal: Arc<dyn Journal>,
+    /// The same journal, for what was measured.
+    pub(crate) meters: Arc<Metered>,
+    /// Where it is.
+    pub(crate) place: String,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) replicas: Arc<Replicas>,

@@ -4,8 +4,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidemill_journal::Retention;
 pub use tidemill_journal_embedded::Sync;
+
+use crate::journals::{JournalUrl, Settings};
+
+/// What of the retention of `data` is to change; the outer `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RetentionChange {
+    /// Keep records younger than this; `Some(None)`: whatever their age.
+    pub age: Option<Option<Duration>>,
+    /// Keep the newest so many bytes of each partition; `Some(None)`: however many.
+    pub bytes: Option<Option<u64>>,
+}
 
 /// Everything a node needs to know.
 #[derive(Debug, Clone)]
@@ -18,12 +28,14 @@ pub struct NodeConfig {
     pub replicas: usize,
     /// Partitions of the topic `data`, for a new journal.
     pub partitions: u32,
-    /// When a write is acknowledged.
+    /// The journal; `None`: embedded, inside the data directory.
+    pub journal: Option<JournalUrl>,
+    /// Settings for the journal's backend.
+    pub journal_settings: Settings,
+    /// When a write is acknowledged, if the journal is embedded.
     pub sync: Sync,
-    /// Size of a journal segment, for a new journal.
-    pub segment_bytes: u64,
-    /// How long samples stay in the journal.
-    pub retention: Retention,
+    /// How long samples stay in the journal; a new journal keeps everything.
+    pub retention: RetentionChange,
     /// Largest request body, decompressed.
     pub body_bytes_max: usize,
     /// Longest time a query may take.
@@ -42,9 +54,10 @@ impl NodeConfig {
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 7300)),
             replicas: 2,
             partitions: 1,
+            journal: None,
+            journal_settings: Settings::default(),
             sync: Sync::Always,
-            segment_bytes: 64 << 20,
-            retention: Retention::default(),
+            retention: RetentionChange::default(),
             body_bytes_max: 64 << 20,
             query_timeout: Duration::from_secs(30),
             queries_max: 8,

@@ -13,6 +13,9 @@ pub enum NodeError {
     /// The journal cannot be opened or read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The settings of the journal are wrong.
+    #[error(transparent)]
+    Settings(#[from] crate::journals::SettingsError),
     /// The runtime of the operators cannot be opened.
     #[error(transparent)]
     Runtime(#[from] tidemill_runtime::RuntimeError),

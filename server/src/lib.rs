@@ -6,7 +6,7 @@
 //!                                └───────▶ ledger ───▶ GET /live
 //! ```
 //!
-//! The only crate that names a journal backend. Knows nothing of command lines: addresses, limits and directories come
+//! The only crate that names journal backends (`journals`). Knows nothing of command lines: addresses, limits and directories come
 //! in as a [`NodeConfig`].
 
 mod app;
@@ -16,6 +16,7 @@ mod heartbeat;
 mod history;
 mod http;
 pub mod ingest;
+pub mod journals;
 mod ledger;
 mod live;
 mod metrics;
@@ -24,7 +25,7 @@ mod planner;
 mod replicas;
 mod stop;
 
-pub use config::{NodeConfig, Sync};
+pub use config::{NodeConfig, RetentionChange, Sync};
 pub use error::{ApiError, NodeError};
 pub use node::Node;
 

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use tidemill_journal::env::Task;
-use tidemill_journal::{Catalog, Env, Journal, Retention, TOPIC_DATA, TOPIC_QUARANTINE, TopicConfig};
-use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal};
+use tidemill_journal::{Catalog, Env, Journal, Metered, Retention, TOPIC_DATA, TOPIC_QUARANTINE, TopicConfig};
 use tidemill_runtime::{Runtime, RuntimeConfig};
 use tidemill_store_sql::{SqlEngine, SqlLimits};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::app::App;
+use crate::config::RetentionChange;
 use crate::history::ReplicaHistory;
 use crate::ingest::resolve::Resolver;
 use crate::ingest::write::PRODUCER_LOCKS;
@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::replicas::{Replicas, Sources};
 use crate::stop::stopped;
-use crate::{NodeConfig, NodeError, heartbeat, http};
+use crate::{NodeConfig, NodeError, heartbeat, http, journals};
 
 /// How long requests that are under way at a shutdown may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -61,7 +61,7 @@ impl Stage {
 pub struct Node {
     address: SocketAddr,
     env: Arc<dyn Env>,
-    journal: Arc<EmbeddedJournal>,
+    journal: Arc<Metered>,
     http: Stage,
     runtime: Stage,
     replicas: Stage,
@@ -72,24 +72,29 @@ impl Node {
     /// Starts a node. It serves when this returns; replicas may still be catching up.
     ///
     /// # Errors
-    /// When the address is taken, the data directory is in use or damaged, or the configuration contradicts it.
+    /// When the address is taken, the journal is away, damaged, in use or another one than the node follows, or the
+    /// configuration contradicts it.
     pub async fn start(config: NodeConfig, env: Arc<dyn Env>) -> Result<Self, NodeError> {
         let listener = bind(config.http).await?;
         let address = listener.local_addr().map_err(|error| cannot_bind(config.http, &error))?;
         create(&config.data)?;
-        let journal = open_journal(&config, &env)?;
-        create_topics(&*journal, &config).await?;
+        let (backend, followed) = journals::open_followed(&config, &env).await?;
+        let journal = Metered::new(backend, env.clone());
+        create_topics(&*journal, &config, &followed.place).await?;
         let (mut http, mut runtime, mut replicas, mut base) = (Stage::new(), Stage::new(), Stage::new(), Stage::new());
         let shared: Arc<dyn Journal> = journal.clone();
         let catalog = Catalog::open(shared.clone()).await?;
         base.tasks.push(env.spawn("catalog", Box::pin(catalog.clone().follow(env.clone(), base.stop()))));
-        let ledger = Ledger::open(config.data.join("ledger"), config.partitions, shared.clone(), env.clone()).await?;
+        let node = format!("{:016x}", followed.node);
+        let ledger = Ledger::open(config.data.join("ledger"), &node, config.partitions, shared.clone(), env.clone());
+        let ledger = ledger.await?;
         base.tasks.push(env.spawn_thread("ledger", Box::pin(ledger.clone().run(base.stop()))));
         let sources = Sources {
             journal: shared.clone(),
             catalog: catalog.clone(),
             env: env.clone(),
             partitions: config.partitions,
+            node,
         };
         let directory = config.data.join("replicas");
         create(&directory)?;
@@ -111,6 +116,8 @@ impl Node {
             stop: http.stop(),
             env: env.clone(),
             journal: shared,
+            meters: journal.clone(),
+            place: followed.place,
             catalog,
             ledger,
             replicas: all,
@@ -157,27 +164,28 @@ fn create(dir: &Path) -> Result<(), NodeError> {
     })
 }
 
-fn open_journal(config: &NodeConfig, env: &Arc<dyn Env>) -> Result<Arc<EmbeddedJournal>, NodeError> {
-    let journal =
-        EmbeddedConfig { dir: config.data.join("journal"), segment_bytes: config.segment_bytes, sync: config.sync };
-    Ok(EmbeddedJournal::open(journal, env.clone())?)
-}
-
-async fn create_topics(journal: &dyn Journal, config: &NodeConfig) -> Result<(), NodeError> {
+async fn create_topics(journal: &dyn Journal, config: &NodeConfig, place: &str) -> Result<(), NodeError> {
     let existing = journal.topics().await?;
-    if let Some(data) = existing.iter().find(|topic| topic.name == TOPIC_DATA)
+    let data = existing.iter().find(|topic| topic.name == TOPIC_DATA);
+    if let Some(data) = data
         && data.partitions != config.partitions
     {
         return Err(NodeError::Config(format!(
-            "the journal in {} has {} data partitions, {} were asked for: the number cannot change",
-            config.data.display(),
-            data.partitions,
-            config.partitions
+            "the journal in {place} has {} data partitions, {} were asked for: the number cannot change",
+            data.partitions, config.partitions
         )));
     }
-    let data = TopicConfig { name: TOPIC_DATA.into(), partitions: config.partitions, retention: config.retention };
+    let retention = changed(data.map(|data| data.retention).unwrap_or_default(), config.retention);
+    let data = TopicConfig { retention, ..TopicConfig::new(TOPIC_DATA, config.partitions) };
     journal.create(data).await?;
+    if existing.iter().any(|topic| topic.name == TOPIC_QUARANTINE) {
+        return Ok(());
+    }
     Ok(journal.create(TopicConfig::new(TOPIC_QUARANTINE, 1)).await?)
+}
+
+fn changed(now: Retention, change: RetentionChange) -> Retention {
+    Retention { age: change.age.unwrap_or(now.age), bytes: change.bytes.unwrap_or(now.bytes), ..now }
 }
 
 async fn open_runtime(
@@ -186,7 +194,7 @@ async fn open_runtime(
     replicas: &Arc<Replicas>,
 ) -> Result<Arc<Runtime>, NodeError> {
     let history = Arc::new(ReplicaHistory::new(replicas.clone(), sources.env.clone()));
-    let runtime = RuntimeConfig::new(config.data.join("runtime"));
+    let runtime = RuntimeConfig { node: sources.node.clone(), ..RuntimeConfig::new(config.data.join("runtime")) };
     let (journal, catalog, env) = (sources.journal.clone(), sources.catalog.clone(), sources.env.clone());
     Ok(Runtime::open(runtime, journal, config.partitions, catalog, history, env).await?)
 }

@@ -24,6 +24,8 @@ use crate::stop::stopped;
 
 /// A replica that lags by more records is catching up: it answers only what it provably covers.
 const LAG_RECORDS_MAX: u64 = 10_000;
+/// Most replicas that a node may have had.
+const REPLICAS_MAX: usize = 16;
 /// Pause before a replica that cannot even be removed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -38,6 +40,8 @@ pub(crate) struct Sources {
     pub env: Arc<dyn Env>,
     /// Partitions of `data`.
     pub partitions: u32,
+    /// Tells this node's holds from those of others on the same journal.
+    pub node: String,
 }
 
 /// A replica that is open.
@@ -195,7 +199,8 @@ impl Slot {
         let partitions: Vec<u32> = (0..sources.partitions).collect();
         let caught_up_at = tail(sources).await?;
         let (journal, env) = (sources.journal.clone(), sources.env.clone());
-        let follower = Follower::new(&self.name, TOPIC_DATA, partitions, cursors, fold, journal, env);
+        let follower = Follower::new(&self.name, TOPIC_DATA, partitions, cursors, fold, journal, env)
+            .holding_as(&holder(&sources.node, &self.name));
         let progress = follower.progress();
         *self.error.write() = None;
         *self.open.write() = Some(Open { replica, progress: progress.clone(), caught_up_at });
@@ -227,6 +232,11 @@ impl Slot {
         sources.env.sleep(RETRY_PAUSE / 10).await;
         Ok(())
     }
+}
+
+/// The name of a replica's holds.
+fn holder(node: &str, replica: &str) -> String {
+    format!("{node}/{replica}")
 }
 
 async fn tail(sources: &Sources) -> Result<Vec<Offset>, String> {
@@ -270,6 +280,12 @@ impl Replicas {
             sources.env.spawn_thread(&format!("replica-{}", slot.name), Box::pin(run))
         };
         let tasks = slots.iter().map(start).collect();
+        let gone = (count + 1..=REPLICAS_MAX).map(|number| format!("r{number}"));
+        for name in gone.filter(|name| !dir.join(name).exists()) {
+            for partition in 0..sources.partitions {
+                sources.journal.hold(&TopicPartition::new(TOPIC_DATA, partition), &holder(&sources.node, &name), None);
+            }
+        }
         (Arc::new(Self { slots, env: sources.env.clone() }), tasks)
     }
 

@@ -331,4 +331,8 @@ impl Fold for ReplicaFold {
     fn idle(&mut self, cursors: &[Cursor], stopping: bool) -> Result<(), ApplyError> {
         self.settle(cursors, stopping)
     }
+
+    fn needed_from(&self, _cursors: &[Cursor]) -> Option<Vec<Offset>> {
+        self.replica.storage.durable_offsets()
+    }
 }

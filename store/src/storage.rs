@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
-use tidemill_model::JournalIdentity;
+use tidemill_model::{JournalIdentity, Offset};
 use tidemill_store_block::{Block, BlockWriter, PageCache};
 
 use crate::StoreError;
@@ -91,6 +91,12 @@ impl Storage {
     /// The deletions of the manifest.
     pub(crate) fn deletions(&self) -> Vec<DeletionEntry> {
         self.state.lock().manifest.deletions.clone()
+    }
+
+    /// Where the cursors of the manifest read on; `None` while it is being replaced.
+    pub(crate) fn durable_offsets(&self) -> Option<Vec<Offset>> {
+        let state = self.state.try_lock()?;
+        Some(state.manifest.cursors.iter().map(|cursor| cursor.next).collect())
     }
 
     /// Whether the directory is still the one that was opened.

@@ -1,13 +1,14 @@
 //! `tidemill serve`: a node.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use tidemill_journal::{Retention, SystemEnv};
-use tidemill_server::{Node, NodeConfig, Sync};
+use tidemill_journal::SystemEnv;
+use tidemill_server::journals::{JournalUrl, JournalUrlError, Settings};
+use tidemill_server::{Node, NodeConfig, RetentionChange, Sync};
 use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Exit, ended};
@@ -21,6 +22,8 @@ use crate::time::{parse_bytes, parse_duration};
 Examples:
   tidemill serve
   tidemill serve --data /var/lib/tidemill --replicas 3 --retention-age 30d
+  tidemill serve --journal s3://plant/journal --journal-settings /etc/tidemill/s3.conf
+  tidemill serve --data r7 --journal grpc://10.0.0.7:7300
 
 SIGINT (Ctrl-C) or SIGTERM drains what is under way and exits with 0; a second one aborts. What was acknowledged survives
 either, and kill -9 too. Set TIDEMILL_LOG=debug to hear more.")]
@@ -37,19 +40,55 @@ pub struct ServeArgs {
     /// Number of partitions of the journal; only a new journal takes it
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub partitions: u32,
-    /// When a write is acknowledged: after it reached the disk, or at once
+    /// The journal: a directory, file:///DIR, kafka://HOST:PORT/PREFIX, object:///DIR, s3://BUCKET/PREFIX or
+    /// grpc://HOST:PORT [default: embedded, in DATA/journal]
+    #[arg(long, env = "TIDEMILL_JOURNAL", hide_env_values = true, value_name = "URL")]
+    pub journal: Option<String>,
+    /// Settings of the journal, such as passwords: a file with key=value lines
+    #[arg(long, value_name = "FILE")]
+    pub journal_settings: Option<PathBuf>,
+    /// When an embedded journal acknowledges a write: after it reached the disk, or at once
     #[arg(long, default_value = "always")]
     pub fsync: Fsync,
-    /// Forget journal records older than this, such as 30d; only a new journal takes it [default: never]
-    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
-    pub retention_age: Option<Duration>,
-    /// Forget the oldest journal records beyond this size per partition, such as 100GiB; only a new journal takes it
-    /// [default: never]
-    #[arg(long, value_parser = parse_bytes, value_name = "SIZE")]
-    pub retention_bytes: Option<u64>,
+    /// From now on forget journal records older than this, such as 30d, or never [default: as the journal does; a new
+    /// one never does]
+    #[arg(long, value_parser = parse_age, value_name = "DURATION|never")]
+    pub retention_age: Option<Forget<Duration>>,
+    /// From now on forget the oldest journal records beyond this size per partition, such as 100GiB, or never [default:
+    /// as the journal does; a new one never does]
+    #[arg(long, value_parser = parse_size, value_name = "SIZE|never")]
+    pub retention_bytes: Option<Forget<u64>>,
     /// Listen on an address that others can reach, although this version has no passwords and no encryption
     #[arg(long)]
     pub insecure: bool,
+}
+
+/// From where on records are forgotten; `None`: never.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Forget<T>(pub Option<T>);
+
+fn parse_age(text: &str) -> Result<Forget<Duration>, String> {
+    if text == "never" { Ok(Forget(None)) } else { parse_duration(text).map(|age| Forget(Some(age))) }
+}
+
+fn parse_size(text: &str) -> Result<Forget<u64>, String> {
+    if text == "never" { Ok(Forget(None)) } else { parse_bytes(text).map(|bytes| Forget(Some(bytes))) }
+}
+
+/// Reads a journal's URL. Not while the command line is parsed: what is wrong would be repeated there, and may be a secret.
+///
+/// # Errors
+/// What is wrong with it, as a wrong command line.
+pub(crate) fn journal_url(text: &str) -> anyhow::Result<JournalUrl> {
+    text.parse().map_err(|error: JournalUrlError| ended(Exit::Usage, error.to_string()))
+}
+
+/// Reads the settings of a journal, if there are any.
+///
+/// # Errors
+/// File, line and what is wrong there.
+pub(crate) fn journal_settings(file: Option<&Path>) -> anyhow::Result<Settings> {
+    file.map_or_else(|| Ok(Settings::default()), |file| Ok(Settings::load(file)?))
 }
 
 /// When a write is acknowledged.
@@ -121,7 +160,12 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Node> {
             Fsync::Always => Sync::Always,
             Fsync::Never => Sync::Never,
         },
-        retention: Retention { age: args.retention_age, bytes: args.retention_bytes, compacted: false },
+        journal: args.journal.as_deref().map(journal_url).transpose()?,
+        journal_settings: journal_settings(args.journal_settings.as_deref())?,
+        retention: RetentionChange {
+            age: args.retention_age.map(|forget| forget.0),
+            bytes: args.retention_bytes.map(|forget| forget.0),
+        },
         ..NodeConfig::new(&args.data)
     };
     Node::start(config, SystemEnv::new()).await.with_context(|| format!("start a node on {}", args.data.display()))

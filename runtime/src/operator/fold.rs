@@ -58,6 +58,8 @@ pub(crate) struct OperatorFold {
     /// A record has been begun and not finished: the state fits no cursor.
     is_midway: bool,
     checkpoints: CheckpointFile,
+    /// Where the last checkpoint reads on.
+    persisted: Offset,
     next_checkpoint: Duration,
     every: Duration,
     shared: Arc<Shared>,
@@ -90,13 +92,14 @@ impl OperatorFold {
             inputs: Inputs::new(spec.clone(), catalog.clone()),
             kernel: kernel.map_err(|error| error.to_string())?,
             outputs: Outputs::new(spec.clone(), catalog, journal, partition, around.partitions),
-            own: (0..around.partitions).map(|partition| producer(&spec, partition)).collect(),
+            own: (0..around.partitions).map(|p| producer(&spec, around.journal.identity(), p)).collect(),
             rows: OutputRows::default(),
             computed: None,
             is_midway: false,
             next_checkpoint: env.monotonic() + around.checkpoint_every,
             every: around.checkpoint_every,
             checkpoints,
+            persisted: Offset(0),
             spec,
             shared,
             env,
@@ -109,6 +112,7 @@ impl OperatorFold {
             }
         };
         fold.register()?;
+        fold.persisted = cursor.next;
         Ok((fold, cursor))
     }
 
@@ -165,6 +169,7 @@ impl OperatorFold {
         self.encode(&mut body);
         let written = self.checkpoints.write(&self.spec, &cursors[0], &body);
         written.map_err(|error| ApplyError::Retry(format!("cannot write a checkpoint: {error}")))?;
+        self.persisted = cursors[0].next;
         let status = &self.shared.partitions[self.partition as usize];
         status.checkpoint_at.store(self.env.now(), Relaxed);
         status.state_bytes.store(self.state_bytes(), Relaxed);
@@ -236,5 +241,9 @@ impl Fold for OperatorFold {
     fn idle(&mut self, cursors: &[Cursor], stopping: bool) -> Result<(), ApplyError> {
         self.outputs.push()?;
         self.checkpoint(cursors, stopping)
+    }
+
+    fn needed_from(&self, _: &[Cursor]) -> Option<Vec<Offset>> {
+        Some(vec![self.persisted])
     }
 }

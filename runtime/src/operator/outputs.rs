@@ -1,7 +1,7 @@
 //! From rows of groups and ports to durable records.
 //!
 //! The outputs of one input record become at most one record per output partition, whose producer is the operator,
-//! generation and input partition, and whose sequence is the input offset. A re-run makes the same records again and
+//! generation, input partition and journal, and whose sequence is the input offset. A re-run makes the same records again and
 //! every follower drops them.
 //!
 //! Invariant: at most one append per partition is under way, and what comes meanwhile waits and goes into the next
@@ -15,7 +15,9 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tidemill_journal::{ApplyError, Catalog, Journal, JournalError, Receipt, TOPIC_DATA, TopicPartition};
 use tidemill_model::payload::SamplesBuilder;
-use tidemill_model::{NewRecord, Offset, ProducerId, Quality, RecordKind, Series, SeriesId, ValueType};
+use tidemill_model::{
+    JournalIdentity, NewRecord, Offset, ProducerId, Quality, RecordKind, Series, SeriesId, ValueType,
+};
 
 use crate::guest::OutputRows;
 use crate::operator::inputs::{Member, of_journal};
@@ -51,9 +53,10 @@ struct Lane {
     waiting_bytes: usize,
 }
 
-/// The producer of an operator's outputs from one input partition.
-pub(crate) fn producer(spec: &Spec, input_partition: u32) -> ProducerId {
-    ProducerId::from_name(&format!("operator/{}/{}/{input_partition}", spec.name, spec.generation))
+/// The producer of an operator's outputs from one input partition. Sequences are offsets of one journal: in a copy of it
+/// the operator is another producer, or followers would take its new outputs for repetitions.
+pub(crate) fn producer(spec: &Spec, journal: JournalIdentity, input_partition: u32) -> ProducerId {
+    ProducerId::from_name(&format!("operator/{}/{}/{input_partition}/{journal}", spec.name, spec.generation))
 }
 
 impl Outputs {
@@ -64,7 +67,7 @@ impl Outputs {
         input_partition: u32,
         partitions: u32,
     ) -> Self {
-        let producer = producer(&spec, input_partition);
+        let producer = producer(&spec, journal.identity(), input_partition);
         let lanes = (0..partitions).map(|partition| Lane::new(TopicPartition::new(TOPIC_DATA, partition))).collect();
         let builders = (0..partitions).map(|_| SamplesBuilder::new()).collect();
         Self { spec, catalog, journal, producer, series: Vec::new(), lanes, builders }

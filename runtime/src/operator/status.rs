@@ -97,6 +97,8 @@ pub struct OperatorStatus {
     pub lag_records: u64,
     /// How long ago its newest input was stamped; absent before the first.
     pub staleness_ms: Option<i64>,
+    /// How long until the journal's retention drops records that it has not read; absent if nothing is ever dropped.
+    pub falls_off_in_ms: Option<i64>,
     /// Input rows.
     pub rows_in: u64,
     /// Output rows.
@@ -133,6 +135,8 @@ impl OperatorStatus {
         let progress: Vec<_> = shared.partitions.iter().filter_map(|p| p.progress.lock().clone()).collect();
         self.lag_records = progress.iter().map(|p| p.lag_records()).sum();
         self.staleness_ms = progress.iter().filter_map(|p| p.staleness(now_ns)).min().map(|ns| ns / 1_000_000);
+        let falls_off_in = progress.iter().filter_map(|p| p.falls_off_in(now_ns)).min();
+        self.falls_off_in_ms = falls_off_in.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
         let failure = shared.failure.lock().clone().or_else(|| {
             let stopped = progress.iter().find(|p| p.is_stopped() && p.error().is_some())?;
             stopped.error()

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tidemill_journal::{JournalError, TopicPartition};
+use tidemill_journal::{Journal, JournalError, Retention, TopicPartition};
 use tidemill_model::Position;
 
 use crate::app::App;
@@ -34,7 +34,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, ApiE
 
 /// `GET /api/v1/status`.
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    let (partitions, tail) = journal(&app).await?;
+    let Looked { topics, partitions, tail } = journal(&app).await?;
     let now = app.env.now();
     let replicas: Vec<_> = app.replicas.slots().iter().map(|slot| replica(slot, &tail, now)).collect();
     Ok(json_ok(&json!({
@@ -43,7 +43,9 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<Response, ApiE
         "uptime_s": app.env.monotonic().saturating_sub(app.started).as_secs(),
         "journal": {
             "id": app.journal.identity().to_string(),
+            "place": app.place,
             "position": tail.to_string(),
+            "topics": topics,
             "partitions": partitions,
         },
         "replicas": replicas,
@@ -57,11 +59,24 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<Response, ApiE
     })))
 }
 
-/// The bounds of every partition, and the durable end of `data`.
-async fn journal(app: &App) -> Result<(Vec<Value>, Position), JournalError> {
-    let mut partitions = Vec::new();
+/// A journal at a glance.
+struct Looked {
+    topics: Vec<Value>,
+    /// The bounds of every partition.
+    partitions: Vec<Value>,
+    /// The durable end of `data`.
+    tail: Position,
+}
+
+async fn journal(app: &App) -> Result<Looked, JournalError> {
+    let (mut topics, mut partitions) = (Vec::new(), Vec::new());
     let mut tail = Position { journal: app.journal.identity(), offsets: Vec::new() };
     for topic in app.journal.topics().await? {
+        let Retention { age, bytes, compacted } = topic.retention;
+        topics.push(json!({
+            "topic": topic.name, "partitions": topic.partitions, "retention_age_s": age.map(|age| age.as_secs_f64()),
+            "retention_bytes": bytes, "compacted": compacted,
+        }));
         for partition in 0..topic.partitions {
             let bounds = app.journal.bounds(&TopicPartition::new(&topic.name, partition)).await?;
             if topic.name == tidemill_journal::TOPIC_DATA {
@@ -70,10 +85,11 @@ async fn journal(app: &App) -> Result<(Vec<Value>, Position), JournalError> {
             partitions.push(json!({
                 "topic": topic.name, "partition": partition, "start": bounds.start.0, "durable": bounds.durable.0,
                 "tail": bounds.tail.0, "records": bounds.records,
+                "kept_since_ns": bounds.kept_since.map(|ns| ns.to_string()),
             }));
         }
     }
-    Ok((partitions, tail))
+    Ok(Looked { topics, partitions, tail })
 }
 
 fn replica(slot: &Slot, tail: &Position, now: i64) -> Value {
@@ -94,6 +110,7 @@ fn replica(slot: &Slot, tail: &Position, now: i64) -> Value {
         "bytes": stats.bytes_on_disk,
         "digest": format!("{:016x}", digest.value),
         "digest_position": digest.position.to_string(),
+        "falls_off_in_ms": progress.falls_off_in(now).map(|d| d.as_millis() as u64),
         "quarantined": progress.quarantined(),
         "gaps": progress.gaps(),
     });
@@ -105,7 +122,7 @@ fn replica(slot: &Slot, tail: &Position, now: i64) -> Value {
 
 /// `GET /metrics`.
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    let (_, tail) = journal(&app).await?;
+    let tail = journal(&app).await?.tail;
     let now = app.env.now();
     let mut gauges = Gauges::default();
     let replicas: Vec<_> = app.replicas.slots().iter().map(|s| (s.name.clone(), replica(s, &tail, now))).collect();
@@ -124,6 +141,12 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Api
         "replica",
         of_replicas("staleness_ms"),
     );
+    gauges.gauge(
+        "tidemill_replica_falls_off_milliseconds",
+        "time until retention drops records that are not applied",
+        "replica",
+        of_replicas("falls_off_in_ms"),
+    );
     gauges.gauge("tidemill_replica_stored_samples", "live samples", "replica", of_replicas("samples"));
     gauges.gauge("tidemill_replica_disk_bytes", "bytes of all blocks", "replica", of_replicas("bytes"));
     let serving = replicas.iter().map(|(name, status)| (name.clone(), i64::from(status["state"] == "serving")));
@@ -133,6 +156,15 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Api
     gauges.gauge("tidemill_operator_lag_records", "durable records that are not read", "operator", lag);
     let errors = operators.iter().map(|o| (o.name.clone(), i64::try_from(o.errors).unwrap_or(i64::MAX)));
     gauges.gauge("tidemill_operator_failed_records", "records that the plugin failed on", "operator", errors);
+    let falls_off = operators.iter().filter_map(|o| Some((o.name.clone(), o.falls_off_in_ms?)));
+    gauges.gauge(
+        "tidemill_operator_falls_off_milliseconds",
+        "time until retention drops records that are not read",
+        "operator",
+        falls_off,
+    );
+    gauges.journal(&app.meters.metrics());
+    gauges.meters(app.meters.meters());
     let content = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     Ok((content, app.metrics.text(&gauges)).into_response())
 }

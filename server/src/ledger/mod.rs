@@ -43,6 +43,8 @@ struct Page {
 /// See the module.
 pub(crate) struct Ledger {
     path: PathBuf,
+    /// The name of its holds.
+    holder: String,
     identity: JournalIdentity,
     journal: Arc<dyn Journal>,
     env: Arc<dyn Env>,
@@ -55,12 +57,13 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger in `dir`, or begins a new one.
+    /// Opens the ledger in `dir` of the node `node`, or begins a new one.
     ///
     /// # Errors
     /// When the directory cannot be used or the journal cannot be read.
     pub(crate) async fn open(
         dir: PathBuf,
+        node: &str,
         partitions: u32,
         journal: Arc<dyn Journal>,
         env: Arc<dyn Env>,
@@ -82,6 +85,7 @@ impl Ledger {
         let offsets = watch::Sender::new(pages.iter().map(|page| page.cursor.next).collect());
         Ok(Arc::new(Self {
             path,
+            holder: format!("{node}/ledger"),
             identity,
             journal,
             env,
@@ -98,7 +102,7 @@ impl Ledger {
         let readers = (0..self.pages.len()).map(|partition| self.follow(partition, stop.clone()));
         let checkpoints = self.checkpoint_regularly(stop.clone());
         futures::future::join(futures::future::join_all(readers), checkpoints).await;
-        self.checkpoint();
+        self.save(&self.pages());
     }
 
     /// Whether it has read everything that was there when the node started. Until then it cannot tell repetitions.
@@ -222,18 +226,34 @@ impl Ledger {
             tokio::select! {
                 changed = stop.changed() => if changed.is_err() { return },
                 () = self.env.sleep(CHECKPOINT_EVERY) => {
-                    if self.changed.send_replace(false) {
-                        self.checkpoint();
+                    let has_changed = self.changed.send_replace(false);
+                    let pages = self.pages();
+                    // What came since the last checkpoint without a change is time alone, which nobody needs again.
+                    if !has_changed || self.save(&pages) {
+                        self.hold(&pages);
                     }
                 }
             }
         }
     }
 
-    fn checkpoint(&self) {
-        let pages: Vec<_> = self.pages.iter().map(|page| page.lock().clone()).collect();
-        if let Err(error) = file::save(&self.path, self.identity, &pages) {
+    fn pages(&self) -> Vec<Page> {
+        self.pages.iter().map(|page| page.lock().clone()).collect()
+    }
+
+    /// Writes the ledger; `false` if that is not possible.
+    fn save(&self, pages: &[Page]) -> bool {
+        let saved = file::save(&self.path, self.identity, pages);
+        if let Err(error) = &saved {
             tracing::warn!(path = %self.path.display(), %error, "ledger cannot be written");
+        }
+        saved.is_ok()
+    }
+
+    /// Asks retention to keep what the ledger would read again after a crash.
+    fn hold(&self, pages: &[Page]) {
+        for (partition, page) in (0..).zip(pages) {
+            self.journal.hold(&TopicPartition::new(TOPIC_DATA, partition), &self.holder, Some(page.cursor.next));
         }
     }
 }

@@ -1,0 +1,165 @@
+//! Journals by their URL: which backend it is, how it is opened, and whether it is the one that a node follows.
+//!
+//! Invariants: a journal that is not the one that was meant is refused before anything is written to it or beside it; a
+//! journal that does not answer is one clear error after [`OPEN_MAX`]; no message contains the value of a setting.
+
+mod followed;
+mod readonly;
+mod settings;
+mod url;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidemill_journal::{Env, Journal, JournalError};
+use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync, open_read_only};
+
+pub(crate) use followed::Followed;
+pub use settings::{Settings, SettingsError};
+pub use url::{JournalUrl, JournalUrlError};
+
+use crate::{NodeConfig, NodeError};
+
+/// How long a journal may take to open. Kafka elects a new leader within 10 s; longer, and a person should know.
+const OPEN_MAX: Duration = Duration::from_secs(30);
+
+/// A journal and how to open it.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// Where it is.
+    pub url: JournalUrl,
+    /// Settings for its backend.
+    pub settings: Settings,
+    /// When an append is acknowledged, if it is embedded.
+    pub sync: Sync,
+    /// Who asks, for journals that others use too; the same after a restart.
+    pub client: String,
+}
+
+impl JournalOptions {
+    /// A journal without settings, used by `client`.
+    pub fn new(url: JournalUrl, client: &str) -> Self {
+        Self { url, settings: Settings::default(), sync: Sync::Always, client: client.to_owned() }
+    }
+}
+
+/// Opens a journal to write it; where there is none yet, it is made.
+///
+/// # Errors
+/// What the backend says; [`JournalError::Unavailable`] when it does not answer.
+pub async fn open(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dyn Journal>, NodeError> {
+    tokio::select! {
+        opened = open_backend(options, env) => opened,
+        () = env.sleep(OPEN_MAX) => {
+            let reason = format!("it has not answered within {} s", OPEN_MAX.as_secs());
+            Err(JournalError::Unavailable { place: options.url.to_string(), reason }.into())
+        }
+    }
+}
+
+/// Opens a journal to look at it: nothing is made or changed, and an embedded one may be in use by a node.
+///
+/// # Errors
+/// As for [`open`]; also when there is no journal.
+pub async fn open_to_read(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dyn Journal>, NodeError> {
+    match &options.url {
+        JournalUrl::Embedded(dir) => {
+            embedded_config(options)?;
+            if !dir.join("meta").is_file() {
+                return Err(NodeError::Config(format!("there is no journal in {}", dir.display())));
+            }
+            Ok(Arc::new(readonly::Watched::new(open_read_only(dir)?, env.clone())))
+        }
+        _ => open(options, env).await,
+    }
+}
+
+async fn open_backend(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dyn Journal>, NodeError> {
+    match &options.url {
+        JournalUrl::Embedded(_) => Ok(EmbeddedJournal::open(embedded_config(options)?, env.clone())?),
+        other => Err(NodeError::Config(format!("{} journals are not part of this program", other.kind()))),
+    }
+}
+
+fn embedded_config(options: &JournalOptions) -> Result<EmbeddedConfig, NodeError> {
+    let JournalUrl::Embedded(dir) = &options.url else { unreachable!("callers have looked at the URL") };
+    let mut config = EmbeddedConfig { sync: options.sync, ..EmbeddedConfig::new(dir) };
+    for (key, value) in options.settings.values() {
+        match key.as_str() {
+            "segment_bytes" => {
+                let bytes = value.parse().map_err(|_| options.settings.wrong(key, "segment_bytes is no whole number"));
+                config.segment_bytes = bytes?;
+            }
+            _ => {
+                let reason = format!("an embedded journal has no setting {key:?}, only segment_bytes");
+                return Err(options.settings.wrong(key, reason).into());
+            }
+        }
+    }
+    Ok(config)
+}
+
+/// Opens the journal that a node is started with, and remembers it in the data directory.
+///
+/// # Errors
+/// As for [`open`]; [`JournalError::WrongJournal`] when the node follows another one.
+pub(crate) async fn open_followed(
+    config: &NodeConfig,
+    env: &Arc<dyn Env>,
+) -> Result<(Arc<dyn Journal>, Followed), NodeError> {
+    let data = config.data.as_path();
+    let known = Followed::load(data, &**env)?;
+    let node = known.as_ref().map_or_else(|| env.random(), |known| known.node);
+    let options = options_of(config, node);
+    if let Some(known) = &known {
+        check_before(known, data, &options.url)?;
+    }
+    let journal = open(&options, env).await?;
+    if let Some(known) = &known
+        && let Err(error) = known.check(data, &options.url, journal.identity())
+    {
+        journal.close().await;
+        return Err(error.into());
+    }
+    let followed = Followed { node, journal: journal.identity(), place: options.url.to_string() };
+    if known.as_ref() != Some(&followed) {
+        followed.store(data)?;
+    }
+    Ok((journal, followed))
+}
+
+/// Where the journal of the data directory `data` is, or `data` itself if it is an embedded journal; `None` if it is neither.
+///
+/// # Errors
+/// When the directory says so in a damaged file.
+pub fn journal_of(data: &Path) -> Result<Option<JournalUrl>, NodeError> {
+    let embedded = [data.join("journal"), data.to_owned()].into_iter().find(|dir| dir.join("meta").is_file());
+    if let Some(dir) = embedded {
+        return Ok(Some(JournalUrl::Embedded(dir)));
+    }
+    Ok(Followed::place_in(data)?.and_then(|place| place.parse().ok()))
+}
+
+/// The URL with an absolute path, so that it means the same wherever the next program is started.
+fn absolute(url: JournalUrl) -> JournalUrl {
+    match url {
+        JournalUrl::Embedded(dir) => JournalUrl::Embedded(std::path::absolute(&dir).unwrap_or(dir)),
+        other => other,
+    }
+}
+
+fn options_of(config: &NodeConfig, node: u64) -> JournalOptions {
+    let url = config.journal.clone().unwrap_or_else(|| JournalUrl::Embedded(config.data.join("journal")));
+    let url = absolute(url);
+    JournalOptions { url, settings: config.journal_settings.clone(), sync: config.sync, client: format!("{node:016x}") }
+}
+
+/// What can be checked without opening, because opening would make a new journal.
+fn check_before(known: &Followed, data: &Path, url: &JournalUrl) -> Result<(), NodeError> {
+    let JournalUrl::Embedded(dir) = url else { return Ok(()) };
+    if !dir.join("meta").is_file() {
+        return Err(known.missing(data, url));
+    }
+    Ok(known.check(data, url, open_read_only(dir)?.identity())?)
+}
