@@ -8,14 +8,13 @@
 //! Invariants: groups of a partition are synced in the order in which they were written; the lock on the directory is
 //! held as long as the thread lives.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed},
 };
-use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tidemill_journal::env::Task;
@@ -24,6 +23,7 @@ use tidemill_model::Offset;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::chain::Chain;
+use crate::keeping::{Care, Shared};
 use crate::log::Log;
 use crate::mark::{Mark, MarkFile};
 use crate::storage::Lock;
@@ -36,8 +36,6 @@ const GROUP_BYTES_MAX: u64 = 8 << 20;
 const QUEUE_BYTES_MAX: u64 = 256 << 20;
 /// Groups below this are not worth waking a thread for.
 const ALONE_BYTES_MAX: usize = 64 << 10;
-/// How often retention is looked at.
-const RETENTION_EVERY: Duration = Duration::from_secs(10);
 
 /// What readers may see of a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,8 +49,8 @@ pub(crate) struct Published {
 pub(crate) struct Partition {
     pub(crate) log: Arc<Log>,
     pub(crate) retention: RwLock<Retention>,
-    /// What followers still need: offsets by name.
-    pub(crate) holds: Mutex<HashMap<String, u64>>,
+    /// What the keeper knows of it.
+    pub(crate) care: Care,
     pub(crate) published: watch::Sender<Published>,
     pub(crate) tail: AtomicU64,
     /// Offset after the last record for which a sync has returned.
@@ -65,13 +63,6 @@ pub(crate) struct Partition {
     pub(crate) chain: Mutex<Chain>,
     /// Which syncing thread syncs it.
     pub(crate) lane: usize,
-}
-
-impl Partition {
-    /// The first offset that a follower still needs; `u64::MAX` if nobody asks for anything.
-    fn held(&self) -> u64 {
-        self.holds.lock().values().copied().min().unwrap_or(u64::MAX)
-    }
 }
 
 /// An append that waits for its turn.
@@ -105,8 +96,10 @@ pub(crate) struct Counters {
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     news: Notify,
-    /// Told when a segment has been sealed.
-    pub(crate) has_sealed: Notify,
+    /// Wakes the keeper: a segment was sealed, the disk is full, or the journal is to be closed.
+    pub(crate) keeper_news: Notify,
+    /// What the keeper shares with everybody.
+    pub(crate) keeping: Shared,
     pub(crate) counters: Counters,
     /// All partitions, for retention and closing.
     pub(crate) partitions: RwLock<Vec<Arc<Partition>>>,
@@ -136,6 +129,7 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.waiting.lock().is_closing = true;
         self.news.notify_one();
+        self.keeper_news.notify_one();
     }
 
     /// The next group; empty if nothing waits.
@@ -157,7 +151,8 @@ impl Queue {
         self.waiting.lock().appends.is_empty()
     }
 
-    fn is_closing(&self) -> bool {
+    /// Whether [`Queue::close`] was called.
+    pub(crate) fn is_closing(&self) -> bool {
         self.waiting.lock().is_closing
     }
 
@@ -193,7 +188,7 @@ pub(crate) struct Appender {
     /// The thread beside.
     pub(crate) side: Task,
     /// Keeps other processes out.
-    pub(crate) lock: Lock,
+    pub(crate) lock: Arc<Lock>,
 }
 
 /// A syncing thread.
@@ -207,7 +202,6 @@ pub(crate) struct Lane {
 impl Appender {
     /// Runs until the queue is closed and everything in it is durable.
     pub(crate) async fn run(self) {
-        let mut retention_due = self.env.sleep(RETENTION_EVERY);
         loop {
             let group = self.queue.take();
             if !group.is_empty() {
@@ -217,14 +211,7 @@ impl Appender {
             if self.queue.is_closing() {
                 break;
             }
-            tokio::select! {
-                () = self.queue.news.notified() => {}
-                () = self.queue.has_sealed.notified() => self.retain(),
-                () = &mut retention_due => {
-                    self.retain();
-                    retention_due = self.env.sleep(RETENTION_EVERY);
-                }
-            }
+            self.queue.news.notified().await;
         }
         drop(self.syncer);
         for Lane { written, task, .. } in self.lanes {
@@ -302,6 +289,8 @@ impl Appender {
             return JournalError::Poisoned { reason };
         }
         if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            self.queue.keeping.pressure.note_full();
+            self.queue.keeper_news.notify_one();
             match writer.abandon() {
                 Ok(()) => return JournalError::Full { reason: error.to_string() },
                 Err(error) => tracing::error!(%error, "a partial write could not be taken back"),
@@ -310,17 +299,6 @@ impl Appender {
         let reason = error.to_string();
         self.queue.poison(&reason);
         JournalError::Poisoned { reason }
-    }
-
-    /// Drops what no topic's retention keeps.
-    fn retain(&self) {
-        for partition in self.queue.partitions.read().iter() {
-            let durable = partition.published.borrow().durable;
-            let retention = *partition.retention.read();
-            if let Err(error) = partition.log.retain(retention, partition.held(), durable, self.env.now()) {
-                tracing::warn!(%error, "retention could not drop a segment");
-            }
-        }
     }
 }
 

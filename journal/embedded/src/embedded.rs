@@ -16,16 +16,21 @@ use tidemill_model::{JournalIdentity, NewRecord, Offset};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::appender::{Append, Appender, Lane, Partition, Published, Queue};
+use crate::compact::Compacted;
 use crate::files::{corrupt, io_error, sync_dir};
 use crate::footer::Hash;
+use crate::keeper::{Keeper, compact_partition, restore, retain};
+use crate::keeping::{self, Care, Keeping};
 use crate::log::{Log, Place, partition_dir};
 use crate::mark::{Mark, MarkFile};
 use crate::meta::{Meta, TopicMeta, check_segment_bytes};
 use crate::recover::recover;
+use crate::scrub::Unpaced;
 use crate::segment::{SegmentHeader, segment_path};
 use crate::side::{self, JOBS_MAX};
 use crate::storage::{Disk, Lock, Open, Storage};
 use crate::sync::Syncer;
+use crate::verify::Damage;
 use crate::writer::{Prepared, Writer};
 
 /// Threads that sync; more partitions than this share them.
@@ -53,12 +58,20 @@ pub struct EmbeddedConfig {
     /// Groups of appends end at multiples of this, a power of two from 8 to 64 KiB: no block that holds acknowledged
     /// bytes is ever written again. At least what the device writes at once.
     pub block_bytes: u64,
+    /// How it is looked after.
+    pub keeping: Keeping,
 }
 
 impl EmbeddedConfig {
     /// The usual: 64 MiB segments, synced before the acknowledgement, blocks of 4 KiB.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), segment_bytes: 64 << 20, sync: Sync::Always, block_bytes: 4096 }
+        Self {
+            dir: dir.into(),
+            segment_bytes: 64 << 20,
+            sync: Sync::Always,
+            block_bytes: 4096,
+            keeping: Keeping::default(),
+        }
     }
 }
 
@@ -91,7 +104,9 @@ pub struct EmbeddedJournal {
     topics: RwLock<Topics>,
     creating: Mutex<()>,
     queue: Arc<Queue>,
-    appender: Mutex<Option<Task>>,
+    keeping: Keeping,
+    /// The threads to wait for at the end.
+    tasks: Mutex<Vec<Task>>,
 }
 
 impl EmbeddedJournal {
@@ -130,7 +145,18 @@ impl EmbeddedJournal {
         remove_leftovers(&*storage, &config.dir)?;
         let queue = Arc::new(Queue::default());
         queue.partitions.write().extend(topics.values().flatten().cloned());
-        let task = start(&queue, config.sync, &env, lock);
+        restore(&*storage, &config.dir, &queue, &*env)?;
+        let lock = Arc::new(lock);
+        let keeper = Keeper {
+            storage: storage.clone(),
+            dir: config.dir.clone(),
+            queue: queue.clone(),
+            env: env.clone(),
+            config: config.keeping.clone(),
+            lock: lock.clone(),
+        };
+        let keeper = env.spawn_thread("journal-keep", Box::pin(keeper.run()));
+        let appender = start(&queue, config.sync, &env, lock);
         Ok(Arc::new(Self {
             storage,
             dir: config.dir,
@@ -141,7 +167,8 @@ impl EmbeddedJournal {
             topics: RwLock::new(topics),
             creating: Mutex::new(()),
             queue,
-            appender: Mutex::new(Some(task)),
+            keeping: config.keeping,
+            tasks: Mutex::new(vec![appender, keeper]),
         }))
     }
 
@@ -154,6 +181,30 @@ impl EmbeddedJournal {
             bytes: c.bytes.load(Relaxed),
             syncs: c.syncs.load(Relaxed),
         }
+    }
+
+    /// Compacts a partition as far as that can be done now, even where little goes, and waits for it.
+    ///
+    /// # Errors
+    /// [`JournalError::NoSuchPartition`]; [`JournalError::Invalid`] if its topic is not a compacted one; and when a
+    /// segment cannot be written: it stays as it is then.
+    pub async fn compact_now(&self, at: &TopicPartition) -> Result<Compacted, JournalError> {
+        let partition = self.partition(at)?;
+        if !partition.retention.read().compacted {
+            let reason = format!("topic {:?} is not compacted: it keeps every record of a key", at.topic);
+            return Err(JournalError::Invalid { reason });
+        }
+        compact_partition(&self.queue, &*self.env, &partition, 0, &mut Unpaced).await
+    }
+
+    /// Drops what retention does not keep, now instead of soon.
+    pub fn retain_now(&self) {
+        retain(&self.queue, &*self.env, &self.keeping);
+    }
+
+    /// Damaged places that were found by reading sealed segments again, and are still there as far as is known.
+    pub fn damage(&self) -> Vec<Damage> {
+        self.queue.keeping.damage.lock().clone()
     }
 
     fn partition(&self, at: &TopicPartition) -> Result<Arc<Partition>, JournalError> {
@@ -194,6 +245,7 @@ impl EmbeddedJournal {
         let records = records.into_iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
         let bytes = records.iter().map(Prepared::frame_bytes).sum();
         let (done, answer) = oneshot::channel();
+        self.queue.keeping.pressure.admit()?;
         self.queue.push(Append { partition, records, bytes, done })?;
         Ok(answer)
     }
@@ -206,10 +258,13 @@ impl EmbeddedJournal {
     ) -> Result<Batch, JournalError> {
         let partition = self.partition(at)?;
         let mut published = partition.published.subscribe();
-        if let Some(batch) = read_now(&partition, published.borrow_and_update().durable, from, limits)? {
-            return Ok(batch);
-        }
-        let nothing = Batch { records: Vec::new(), next: from };
+        let batch = read_now(&partition, published.borrow_and_update().durable, from, limits)?;
+        let mut nothing = match batch {
+            Some(batch) if !batch.records.is_empty() => return Ok(batch),
+            // Compaction has removed everything from there on.
+            Some(nothing) => nothing,
+            None => Batch { records: Vec::new(), next: from },
+        };
         if limits.wait.is_zero() {
             return Ok(nothing);
         }
@@ -220,8 +275,10 @@ impl EmbeddedJournal {
                 _ = published.changed() => {}
                 () = &mut timeout => return Ok(nothing),
             }
-            if let Some(batch) = read_now(&partition, published.borrow_and_update().durable, from, limits)? {
-                return Ok(batch);
+            match read_now(&partition, published.borrow_and_update().durable, nothing.next, limits)? {
+                Some(batch) if !batch.records.is_empty() => return Ok(batch),
+                Some(empty) => nothing = empty,
+                None => {}
             }
         }
     }
@@ -254,7 +311,16 @@ impl Journal for EmbeddedJournal {
         let queued = self.enqueue(at, records);
         // The sender goes without an answer only if the appender's thread died.
         let died = || JournalError::Poisoned { reason: "the writing thread has ended".to_owned() };
-        async move { queued?.await.map_err(|_| died())? }.boxed()
+        let (queue, env) = (self.queue.clone(), self.env.clone());
+        async move {
+            let receipt = queued?.await.map_err(|_| died())??;
+            let delay = queue.keeping.pressure.delay();
+            if !delay.is_zero() {
+                env.sleep(delay).await;
+            }
+            Ok(receipt)
+        }
+        .boxed()
     }
 
     fn read(
@@ -285,6 +351,7 @@ impl Journal for EmbeddedJournal {
         async move {
             let partition = partition?;
             let before = before.0.min(partition.published.borrow().durable);
+            self.queue.keeping.is_changed.store(true, Relaxed);
             partition.log.drop_while(|sealed, _| sealed.end <= before).map(drop)
         }
         .boxed()
@@ -302,28 +369,26 @@ impl Journal for EmbeddedJournal {
 
     fn hold(&self, at: &TopicPartition, follower: &str, from: Option<Offset>) {
         let Ok(partition) = self.partition(at) else { return };
-        let mut holds = partition.holds.lock();
-        match from {
-            Some(from) => holds.insert(follower.to_owned(), from.0),
-            None => holds.remove(follower),
-        };
+        partition.care.hold(at, follower, from.map(|from| from.0), self.env.monotonic());
     }
 
     fn metrics(&self) -> Vec<Metric> {
         let totals = self.totals();
-        vec![
+        let mut metrics = vec![
             Metric::counter("journal_appends", "Appends acknowledged.", totals.appends),
             Metric::counter("journal_appended_records", "Records acknowledged.", totals.records),
             Metric::counter("journal_appended_bytes", "Bytes of acknowledged records on disk.", totals.bytes),
             Metric::counter("journal_syncs", "Groups of appends made durable.", totals.syncs),
-        ]
+        ];
+        metrics.extend(keeping::metrics(&self.queue));
+        metrics
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         async move {
             self.queue.close();
-            let task = self.appender.lock().take();
-            if let Some(task) = task {
+            let tasks = std::mem::take(&mut *self.tasks.lock());
+            for task in tasks {
                 task.join().await;
             }
         }
@@ -332,7 +397,7 @@ impl Journal for EmbeddedJournal {
 }
 
 /// Starts the threads that write; the task is the one that ends last.
-fn start(queue: &Arc<Queue>, sync: Sync, env: &Arc<dyn Env>, lock: Lock) -> Task {
+fn start(queue: &Arc<Queue>, sync: Sync, env: &Arc<dyn Env>, lock: Arc<Lock>) -> Task {
     let (side, jobs) = mpsc::channel(JOBS_MAX);
     let side_task = env.spawn_thread("journal-side", Box::pin(side::run(jobs)));
     let syncer = Syncer { queue: queue.clone(), sync, side };
@@ -387,7 +452,7 @@ fn check_block_bytes(bytes: u64) -> Result<(), JournalError> {
 
 fn check_topic(topic: &TopicConfig) -> Result<(), JournalError> {
     topic.check()?;
-    if matches!(topic.name.as_str(), "meta" | "lock") {
+    if matches!(topic.name.as_str(), "meta" | "lock" | "keeper" | "ballast") {
         let reason = format!("topic name {:?} is taken by the journal itself", topic.name);
         return Err(JournalError::Invalid { reason });
     }
@@ -496,7 +561,7 @@ fn open_partition(
     Ok(Arc::new(Partition {
         log,
         retention: RwLock::new(retention),
-        holds: Mutex::default(),
+        care: Care::default(),
         published: watch::Sender::new(Published { durable: found.end, records: found.ordinal }),
         tail: AtomicU64::new(found.end),
         synced: AtomicU64::new(found.end),

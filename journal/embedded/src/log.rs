@@ -145,7 +145,35 @@ impl Log {
         let index = next.index;
         segments.push_back(next);
         drop(segments);
-        self.remember(index, file);
+        remember(&mut self.files.lock(), index, file);
+    }
+
+    /// Takes over what was known of dropped segments before a restart.
+    pub(crate) fn set_kept_since(&self, ingest_time: Option<i64>) {
+        *self.kept_since.lock() = ingest_time;
+    }
+
+    /// The segments, by index, that are sealed and durable.
+    pub(crate) fn sealed(&self, durable: u64) -> Vec<u64> {
+        let segments = self.segments.read();
+        let is_done = |segment: &&Segment| segment.sealed.as_ref().is_some_and(|sealed| sealed.end <= durable);
+        segments.iter().filter(is_done).map(|segment| segment.index).collect()
+    }
+
+    /// Puts a compacted segment in the place of the one that was there; `false` if it has been dropped meanwhile. Who has
+    /// the old file open goes on with that.
+    pub(crate) fn replace(&self, index: u64, aside: &Path) -> Result<bool, JournalError> {
+        let _in_order = self.dropping.lock();
+        let mut segments = self.segments.write();
+        let sealed = segments.iter_mut().find(|segment| segment.index == index).and_then(|s| s.sealed.as_mut());
+        let Some(sealed) = sealed else { return Ok(false) };
+        // Even if it then stays as it is: no file with holes is ever recycled.
+        sealed.is_compacted = true;
+        drop(segments);
+        let path = segment_path(&self.place.dir, index);
+        let renamed = self.place.storage.rename(aside, &path).map_err(|e| io_error("replace", &path, &e));
+        self.files.lock().retain(|(open, _)| *open != index);
+        renamed.and_then(|()| sync_dir(&*self.place.storage, &self.place.dir)).map(|()| true)
     }
 
     /// Drops segments from the front as long as `done` says so of the segment and the one after it.
@@ -191,7 +219,8 @@ impl Log {
         })
     }
 
-    /// Records from `from` (at least `start`, less than `durable`) on: about `limit` bytes, at least one record.
+    /// Records from `from` (at least `start`, less than `durable`) on: about `limit` bytes, at least one record unless all
+    /// that are left were removed.
     pub(crate) fn read(&self, from: u64, durable: u64, limit: usize) -> Result<Batch, JournalError> {
         self.read_on(from, durable, limit).map_err(|error| {
             let start = self.start();
@@ -206,6 +235,10 @@ impl Log {
         let mut at = self.locate(from, durable)?;
         let mut want = limit.max(READ_BYTES_MIN);
         loop {
+            if at >= durable {
+                // Compaction has removed the rest.
+                return Ok(Batch { records: Vec::new(), next: Offset(durable) });
+            }
             let (index, within) = (at / self.place.segment_bytes, at % self.place.segment_bytes);
             let end = self.readable_end(index, durable)?;
             let left = usize::try_from(end.saturating_sub(within)).unwrap_or(usize::MAX);
@@ -259,18 +292,14 @@ impl Log {
     }
 
     fn file(&self, index: u64) -> std::io::Result<Arc<dyn StorageFile>> {
-        if let Some((_, file)) = self.files.lock().iter().find(|(open, _)| *open == index) {
+        // Locked meanwhile: a file that is replaced is not remembered after that.
+        let mut files = self.files.lock();
+        if let Some((_, file)) = files.iter().find(|(open, _)| *open == index) {
             return Ok(file.clone());
         }
         let file = self.place.storage.open(&segment_path(&self.place.dir, index), Open::Read)?;
-        self.remember(index, file.clone());
+        remember(&mut files, index, file.clone());
         Ok(file)
-    }
-
-    fn remember(&self, index: u64, file: Arc<dyn StorageFile>) {
-        let mut files = self.files.lock();
-        files.push_front((index, file));
-        files.truncate(OPEN_FILES_MAX);
     }
 
     /// Tells damage from an offset at which no record starts, by walking the segment. Where compaction has removed the
@@ -317,6 +346,11 @@ pub(crate) fn walk(bytes: &[u8], base: u64, mut visit: impl FnMut(u64, &Frame) -
             Frame::End { .. } => return (base + within, None),
         }
     }
+}
+
+fn remember(files: &mut VecDeque<(u64, Arc<dyn StorageFile>)>, index: u64, file: Arc<dyn StorageFile>) {
+    files.push_front((index, file));
+    files.truncate(OPEN_FILES_MAX);
 }
 
 /// The directory of a partition.

@@ -148,7 +148,7 @@ impl Syncer {
         place.storage.sync_dir(&place.dir).map_err(error("sync the directory of")).map_err(io)?;
         let next = Segment { index, previous_end: durable, first_ordinal: records, sealed: None };
         partition.log.rotate(sealed, next, rotation.next);
-        self.queue.has_sealed.notify_one();
+        self.queue.keeper_news.notify_one();
         Ok(())
     }
 
