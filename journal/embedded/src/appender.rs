@@ -26,6 +26,7 @@ use crate::chain::Chain;
 use crate::keeping::{Care, Shared};
 use crate::log::Log;
 use crate::mark::{Mark, MarkFile};
+use crate::recent::Recent;
 use crate::storage::Lock;
 use crate::sync::{Answer, Syncer, Written};
 use crate::writer::{Prepared, Writer};
@@ -36,6 +37,8 @@ const GROUP_BYTES_MAX: u64 = 8 << 20;
 const QUEUE_BYTES_MAX: u64 = 256 << 20;
 /// Groups below this are not worth waking a thread for.
 const ALONE_BYTES_MAX: usize = 64 << 10;
+/// Somebody who has read so near to the end gets the newest records from memory.
+const FOLLOWED_BYTES: u64 = 8 << 20;
 
 /// What readers may see of a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +56,10 @@ pub(crate) struct Partition {
     pub(crate) care: Care,
     pub(crate) published: watch::Sender<Published>,
     pub(crate) tail: AtomicU64,
+    /// The newest records.
+    pub(crate) recent: Recent,
+    /// How far the one who is furthest has read.
+    pub(crate) read_to: AtomicU64,
     /// Offset after the last record for which a sync has returned.
     pub(crate) synced: AtomicU64,
     /// Locked by the appender only.
@@ -256,7 +263,8 @@ impl Appender {
     fn write(&self, share: Share, now: i64) -> Option<Written> {
         let partition = share.partition;
         let mut writer = partition.writer.lock();
-        writer.begin(partition.synced.load(Acquire));
+        let is_followed = partition.read_to.load(Relaxed) + FOLLOWED_BYTES >= writer.end().0;
+        writer.begin(partition.synced.load(Acquire), is_followed);
         let mut answers = Vec::with_capacity(share.appends.len());
         let mut outcome = self.queue.poison_reason().map_or(Ok(()), |reason| Err(io::Error::other(reason)));
         for append in share.appends {

@@ -24,6 +24,7 @@ use crate::keeping::{self, Care, Keeping};
 use crate::log::{Log, Place, partition_dir};
 use crate::mark::{Mark, MarkFile};
 use crate::meta::{Meta, TopicMeta, check_segment_bytes};
+use crate::recent::Recent;
 use crate::recover::recover;
 use crate::scrub::Unpaced;
 use crate::segment::{SegmentHeader, segment_path};
@@ -433,7 +434,12 @@ fn read_now(
         return Err(JournalError::Trimmed { from, start: Offset(start) });
     }
     if from.0 < durable {
-        return partition.log.read(from.0, durable, limits.bytes).map(Some);
+        let batch = match partition.recent.read(from.0, durable, limits.bytes) {
+            Some(batch) => batch,
+            None => partition.log.read(from.0, durable, limits.bytes)?,
+        };
+        partition.read_to.fetch_max(batch.next.0, Relaxed);
+        return Ok(Some(batch));
     }
     let tail = partition.tail.load(Relaxed).max(durable);
     if from.0 > tail {
@@ -564,6 +570,8 @@ fn open_partition(
         care: Care::default(),
         published: watch::Sender::new(Published { durable: found.end, records: found.ordinal }),
         tail: AtomicU64::new(found.end),
+        recent: Recent::default(),
+        read_to: AtomicU64::new(0),
         synced: AtomicU64::new(found.end),
         writer: Mutex::new(writer),
         mark: Mutex::new(mark),

@@ -30,6 +30,7 @@ mod log;
 mod mark;
 mod meta;
 mod readonly;
+mod recent;
 mod recover;
 mod scan;
 mod scrub;

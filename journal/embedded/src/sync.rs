@@ -111,6 +111,7 @@ impl Syncer {
             self.side(Job::Spare { partition: partition.clone() }).await;
         }
         self.side(Job::Hash { partition: partition.clone(), bytes: group.bytes }).await;
+        partition.recent.push(group.from, durable, group.records);
         partition.published.send_replace(Published { durable, records });
         Ok(())
     }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tidemill_journal::JournalError;
-use tidemill_model::NewRecord;
 use tidemill_model::record::RecordHeader;
+use tidemill_model::{NewRecord, Offset, Record};
 
 use crate::Sync;
 use crate::files::io_error;
@@ -82,6 +82,9 @@ pub(crate) struct Unsynced {
     /// Offset after the last record, and the ordinal of the next one.
     pub(crate) end: u64,
     pub(crate) ordinal: u64,
+    /// Where the group before ended, and the records of this one if they are to be kept in memory.
+    pub(crate) from: u64,
+    pub(crate) records: Vec<Record>,
     /// Whether zeros should be written ahead of the next groups, and whether a spare file is due.
     pub(crate) wants_zeros: bool,
     pub(crate) wants_spare: bool,
@@ -122,6 +125,8 @@ pub(crate) struct Writer {
     /// What the frames of the group say is synced.
     synced: u64,
     rotations: Vec<Rotation>,
+    /// The records of the group, if they are to be kept in memory.
+    records: Option<Vec<Record>>,
     /// Staged, not written.
     chunks: Vec<Bytes>,
     open: BytesMut,
@@ -151,6 +156,7 @@ impl Writer {
             block_bytes: if sync == Sync::Always { block_bytes } else { ALIGNMENT },
             synced: tail,
             rotations: Vec::new(),
+            records: None,
             chunks: Vec::new(),
             open: BytesMut::new(),
             bytes: Vec::new(),
@@ -171,8 +177,9 @@ impl Writer {
         (self.at.end, self.at.ordinal)
     }
 
-    /// Begins a group; everything before `synced` has been synced.
-    pub(crate) fn begin(&mut self, synced: u64) {
+    /// Begins a group; everything before `synced` has been synced. Its records are handed out if they are to be kept.
+    pub(crate) fn begin(&mut self, synced: u64, keep: bool) {
+        self.records = keep.then(Vec::new);
         self.before = self.at.clone();
         self.synced = synced;
     }
@@ -187,6 +194,9 @@ impl Writer {
         let offset = self.at.tail;
         self.log.note_time(offset, record.header.ingest_time);
         encode_heads(&mut self.open, offset, self.synced, self.at.ordinal, &record.header);
+        if let Some(records) = &mut self.records {
+            records.push(record.header.into_record(Offset(offset), self.at.ordinal, record.body.clone()));
+        }
         let padding = record.frame_bytes() as usize - HEAD_BYTES - record.body.len();
         self.at.tail += record.frame_bytes();
         if record.body.len() <= COPY_BYTES_MAX {
@@ -219,6 +229,8 @@ impl Writer {
             bytes: std::mem::take(&mut self.bytes),
             end: self.at.end,
             ordinal: self.at.ordinal,
+            from: self.before.end,
+            records: self.records.take().unwrap_or_default(),
             wants_zeros: may_zero && self.log.ahead.wants_zeros(self.at.index, within, group_bytes),
             wants_spare: self.log.ahead.wants_spare(within),
         })
@@ -226,6 +238,7 @@ impl Writer {
 
     /// Forgets the group; afterwards it is as if it had never been.
     pub(crate) fn abandon(&mut self) -> io::Result<()> {
+        self.records = None;
         self.chunks.clear();
         self.open.clear();
         self.bytes.clear();
