@@ -18,6 +18,9 @@ pub enum ErrorKind {
     Corrupt,
     /// The journal is shutting down or has stopped after an I/O error.
     Closed,
+    /// Whether it was done is not known. Do it again if a repetition is harmless: records with the same producer and
+    /// sequence are applied once.
+    Unknown,
 }
 
 /// An error of the journal.
@@ -70,6 +73,12 @@ pub enum JournalError {
     #[error("journal stopped writing: {reason}")]
     Poisoned {
         /// The I/O error.
+        reason: String,
+    },
+    /// Whether some records were written is not known and will not become known.
+    #[error("it is not known whether records were written: {reason}")]
+    Unknown {
+        /// Which ones, and why.
         reason: String,
     },
     /// No room to write; try again when there is.
@@ -139,6 +148,7 @@ impl JournalError {
                 ErrorKind::Fenced
             }
             JournalError::Poisoned { .. } | JournalError::Closed => ErrorKind::Closed,
+            JournalError::Unknown { .. } => ErrorKind::Unknown,
         }
     }
 }

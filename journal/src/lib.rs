@@ -12,6 +12,7 @@ pub mod follower;
 mod margin;
 pub mod metered;
 mod seam;
+mod share;
 
 pub use catalog::Catalog;
 pub use cursor::Cursor;
@@ -19,7 +20,9 @@ pub use env::{Env, SystemEnv};
 pub use error::{ErrorKind, JournalError};
 pub use follower::{ApplyError, Fold, Follower, Progress};
 pub use metered::Metered;
+
 pub use seam::{Batch, Bounds, Journal, Metric, ReadLimits, Receipt, Retention, TopicConfig, TopicPartition};
+pub use share::{Assignment, Share};
 
 /// Name of the topic with samples, edits and heartbeats.
 pub const TOPIC_DATA: &str = "data";

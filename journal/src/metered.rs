@@ -20,13 +20,14 @@ pub const BUCKETS_US: [u64; 14] =
     [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 2_500_000, 10_000_000];
 
 /// Kinds of errors and the names they are counted under.
-const KINDS: [(ErrorKind, &str); 6] = [
+const KINDS: [(ErrorKind, &str); 7] = [
     (ErrorKind::Retry, "retry"),
     (ErrorKind::Fenced, "fenced"),
     (ErrorKind::Invalid, "invalid"),
     (ErrorKind::NotFound, "not-found"),
     (ErrorKind::Corrupt, "corrupt"),
     (ErrorKind::Closed, "closed"),
+    (ErrorKind::Unknown, "unknown"),
 ];
 
 /// How long calls took.

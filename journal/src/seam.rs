@@ -47,7 +47,8 @@ pub trait Journal: Send + Sync + 'static {
     /// dropping the future does not take the records back.
     ///
     /// # Errors
-    /// After an error of kind `Retry` nothing was written; after [`JournalError::Poisoned`] that is unknown.
+    /// After an error of kind `Retry` nothing was written; after [`JournalError::Poisoned`] and
+    /// [`JournalError::Unknown`] that is unknown.
     fn append(&self, at: &TopicPartition, records: Vec<NewRecord>)
     -> BoxFuture<'static, Result<Receipt, JournalError>>;
 
