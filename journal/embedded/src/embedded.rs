@@ -132,7 +132,7 @@ impl EmbeddedJournal {
     ) -> Result<Arc<Self>, JournalError> {
         check_segment_bytes(config.segment_bytes).map_err(|reason| JournalError::Invalid { reason })?;
         check_block_bytes(config.block_bytes)?;
-        storage.create_dir_all(&config.dir).map_err(|e| io_error("create", &config.dir, &e))?;
+        create_dir(&*storage, &config.dir)?;
         let lock = lock(&*storage, &config.dir)?;
         let meta = open_meta(&*storage, &config, env.as_ref())?;
         let mut topics = Topics::new();
@@ -461,6 +461,17 @@ fn check_topic(topic: &TopicConfig) -> Result<(), JournalError> {
     if matches!(topic.name.as_str(), "meta" | "lock" | "keeper" | "ballast") {
         let reason = format!("topic name {:?} is taken by the journal itself", topic.name);
         return Err(JournalError::Invalid { reason });
+    }
+    Ok(())
+}
+
+/// Makes the directory of a journal, and the names on the way to it durable: it must not be lost with all that is in it.
+fn create_dir(storage: &dyn Storage, dir: &Path) -> Result<(), JournalError> {
+    let is_missing = |path: &&Path| matches!(storage.list(path), Err(e) if e.kind() == ErrorKind::NotFound);
+    let missing: Vec<_> = dir.ancestors().take_while(is_missing).collect();
+    storage.create_dir_all(dir).map_err(|e| io_error("create", dir, &e))?;
+    for parent in missing.iter().filter_map(|made| made.parent()) {
+        sync_dir(storage, if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
     }
     Ok(())
 }

@@ -216,7 +216,9 @@ pub(crate) fn later_proof(bytes: &[u8], offset: u64) -> Option<u64> {
         }
         let length = u32_at(rest, 24);
         let proof = if length == 0 || length & CONTROL != 0 {
-            at > offset && matches!(decode_control(rest, 0, length), Ok(Frame::End { .. }))
+            // The footer was written with the end: only what lies before it had been synced.
+            let end = decode_control(rest, 0, length);
+            matches!(end, Ok(Frame::End { footer_bytes, .. }) if at.saturating_sub(footer_bytes) > offset)
         } else {
             u64_at(rest, 8) > offset && rest.len() >= HEAD_BYTES && heads_match(rest)
         };

@@ -190,11 +190,10 @@ impl Log {
             self.files.lock().retain(|(index, _)| *index != first.index);
             let path = segment_path(&self.place.dir, first.index);
             self.discard(&path, sealed.is_compacted).map_err(|e| io_error("remove", &path, &e))?;
+            // Names may survive a crash in any order: the next one goes when this one is gone for good.
+            sync_dir(&*self.place.storage, &self.place.dir)?;
             tracing::info!(path = %path.display(), end = sealed.end, "segment dropped");
             dropped += 1;
-        }
-        if dropped > 0 {
-            sync_dir(&*self.place.storage, &self.place.dir)?;
         }
         Ok(dropped)
     }
@@ -373,7 +372,7 @@ struct Parsed {
 /// The records at the beginning of `buffer`, which is `at` in the partition.
 fn parse(buffer: &Bytes, at: u64, limit: usize) -> Parsed {
     let mut records = Vec::with_capacity((buffer.len() / 1024).min(1024));
-    let mut used = 0;
+    let (mut used, mut records_end) = (0, 0);
     let mut stop = None;
     while stop.is_none() && used < buffer.len() {
         match decode(&buffer[used..], at + used as u64) {
@@ -384,6 +383,7 @@ fn parse(buffer: &Bytes, at: u64, limit: usize) -> Parsed {
                 let payload = used + HEAD_BYTES..used + HEAD_BYTES + header.body_bytes as usize;
                 records.push(header.into_record(Offset(at + used as u64), ordinal, buffer.slice(payload)));
                 used += bytes as usize;
+                records_end = used;
             }
             Ok(Frame::Control { bytes, .. }) => used += bytes as usize,
             Ok(Frame::End { .. }) => stop = Some(Stop::End),
@@ -394,5 +394,7 @@ fn parse(buffer: &Bytes, at: u64, limit: usize) -> Parsed {
     if buffer.is_empty() {
         stop = Some(Stop::Short { need: FRAME_BYTES });
     }
-    Parsed { records, next: at + used as u64, stop }
+    // Who has read all of a segment stands where the next one says that its records end, not behind what fills it up.
+    let next = at + if records.is_empty() { used } else { records_end } as u64;
+    Parsed { records, next, stop }
 }

@@ -89,31 +89,43 @@ pub async fn trim_never_passes_durable(rig: &dyn Rig) {
     assert_eq!(rest.last().map(|r| r.sequence), Some(300));
 }
 
-/// A follower that stands before the start is told exactly where its gap ends; one that has read all that went has none.
+/// A follower that stands before the start is told exactly where its gap ends; one that has read all that went has none,
+/// whether it took its place from a receipt or from a read.
 pub async fn gaps_are_named_exactly(rig: &dyn Rig) {
     let journal = journal(rig, Shape::SmallFiles, 1).await;
     let at = partition(0);
-    let mut places = vec![Offset(0)];
+    // Where followers stand, and how many records they have read.
+    let mut places = vec![(Offset(0), 0)];
     for i in 0..300 {
-        places.push(journal.append(&at, vec![record(i, 2000)]).await.expect("an append succeeds").end);
+        places
+            .push((journal.append(&at, vec![record(i, 2000)]).await.expect("an append succeeds").end, i as usize + 1));
+    }
+    for bytes in [1, 10_000] {
+        let (mut from, mut read) = (Offset(0), 0);
+        while read < 300 {
+            let limits = ReadLimits { bytes, ..ReadLimits::default() };
+            let batch = journal.read(&at, from, limits).await.expect("a read succeeds");
+            (from, read) = (batch.next, read + batch.records.len());
+            places.push((from, read));
+        }
     }
     let mut gone_before = 0;
     for trimmed in [100, 150, 299] {
-        journal.trim(&at, places[trimmed]).await.expect("a trim succeeds");
+        journal.trim(&at, places[trimmed].0).await.expect("a trim succeeds");
         let bounds = journal.bounds(&at).await.expect("bounds");
         let gone = 300 - read_all(journal.as_ref(), &at, bounds.start).await.len();
         assert!(gone > gone_before && gone <= trimmed, "{gone} records are gone after a trim of {trimmed}");
-        for (read, place) in places.iter().enumerate() {
+        for (place, read) in &places {
             match journal.read(&at, *place, ReadLimits::default()).await {
                 Ok(batch) => {
-                    assert!(read >= gone, "who has read {read} records misses some of {gone} and must be told");
-                    assert_eq!(batch.records.first().map(|r| r.ordinal), (read < 300).then_some(read as u64));
+                    assert!(*read >= gone, "who has read {read} records misses some of {gone} and must be told");
+                    assert_eq!(batch.records.first().map(|r| r.ordinal), (*read < 300).then_some(*read as u64));
                 }
                 Err(JournalError::Trimmed { from, start }) => {
-                    assert!(read < gone, "who has read {read} records misses none of {gone}");
+                    assert!(*read < gone, "who has read {read} records misses none of {gone}");
                     assert_eq!((from, start), (*place, bounds.start), "the gap has its exact extent");
                 }
-                Err(other) => panic!("a read at or below the start: {other:?}"),
+                Err(other) => panic!("a read from {place}, after {read} records: {other:?}"),
             }
         }
         gone_before = gone;
