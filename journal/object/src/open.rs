@@ -1,0 +1,86 @@
+//! Opening a journal: which one it is, and whether the store can be trusted with it.
+
+use bytes::Bytes;
+use futures::future::join;
+use tidemill_journal::JournalError;
+use tidemill_model::JournalIdentity;
+
+use crate::config::{Settings, invalid};
+use crate::keys;
+use crate::objects::JournalObject;
+use crate::store::{Backoff, Created, Store};
+
+/// Opens the journal that is there, or makes one where nothing is.
+///
+/// # Errors
+/// [`JournalError::WrongJournal`] if it is not the one that was meant; [`JournalError::Invalid`] for a place that holds
+/// something else, a newer version, or a store without put-if-absent; [`JournalError::Corrupt`].
+pub(crate) async fn open(store: &Store, settings: &Settings) -> Result<JournalObject, JournalError> {
+    let found = store.get(keys::JOURNAL).await?;
+    if let Some(found) = found {
+        let journal = identify(store, settings, &found)?;
+        self_test(store).await?;
+        return Ok(journal);
+    }
+    let there = store.list("", 1000).await?;
+    if let Some(name) = there.iter().find(|name| !name.starts_with(keys::SELFTESTS)) {
+        let (place, reason) = (&store.place, "but not the object \"journal\"");
+        let remedy = "restore that object from a copy, or choose an empty prefix";
+        return Err(invalid(format!("{place} holds {name:?}, {reason}; {remedy}")));
+    }
+    self_test(store).await?;
+    let id = settings.expected.map_or_else(|| store.env.random(), |expected| expected.id);
+    let identity = settings.expected.unwrap_or(JournalIdentity { id, generation: 1 });
+    let (created, nonce) = (store.env.now(), store.env.random());
+    let journal = JournalObject { identity, run_pages: settings.run_pages, created, nonce };
+    match store.create_settled(keys::JOURNAL, journal.encode()).await? {
+        None => Ok(journal),
+        // Another process was first.
+        Some(found) => identify(store, settings, &found),
+    }
+}
+
+fn identify(store: &Store, settings: &Settings, found: &[u8]) -> Result<JournalObject, JournalError> {
+    let journal = JournalObject::decode(found, &format!("{}/{}", store.place, keys::JOURNAL))?;
+    match settings.expected {
+        Some(expected) if expected != journal.identity => Err(JournalError::WrongJournal {
+            place: store.place.clone(),
+            found: journal.identity,
+            expected,
+            remedy: "point the node at its own journal, or give it a new data directory".to_owned(),
+        }),
+        _ => Ok(journal),
+    }
+}
+
+/// Two attempts to create one name must not both succeed, at the same time or one after the other: everything rests on
+/// that.
+async fn self_test(store: &Store) -> Result<(), JournalError> {
+    let (started, mut backoff) = (store.env.monotonic(), Backoff::new());
+    loop {
+        let key = format!("{}/{:016x}", keys::SELFTESTS, store.env.random());
+        let attempt = |content: &'static [u8]| store.create(&key, Bytes::from_static(content));
+        let (first, second) = join(attempt(b"first"), attempt(b"second")).await;
+        let third = attempt(b"third").await;
+        let left = store.get(&key).await?;
+        store.delete(vec![key]).await?;
+        let yes = [&first, &second, &third].iter().filter(|created| matches!(created, Created::Yes)).count();
+        if yes > 1 || matches!(third, Created::Yes) && left.is_some_and(|left| left != b"third"[..]) {
+            let reason = "puts an object where one is already, although asked not to";
+            let remedy = "use a store that honours If-None-Match on PUT";
+            return Err(invalid(format!("{} {reason}: a journal there would lose records; {remedy}", store.place)));
+        }
+        let error = [first, second, third].into_iter().find_map(|created| match created {
+            Created::Unknown(error) => Some(error),
+            _ => None,
+        });
+        match error {
+            None if yes == 1 => return Ok(()),
+            Some(error) if store.env.monotonic() - started > store.patience => return Err(store.unavailable(&error)),
+            None if store.env.monotonic() - started > store.patience => {
+                return Err(invalid(format!("{} answers that a new name is already taken", store.place)));
+            }
+            _ => store.wait(&mut backoff).await,
+        }
+    }
+}
