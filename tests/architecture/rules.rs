@@ -10,6 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tidemill-journal-kafka", &["tidemill-journal", "tidemill-model"]),
     ("tidemill-journal-object", &["tidemill-journal", "tidemill-model"]),
     ("tidemill-journal-remote", &["tidemill-api", "tidemill-journal", "tidemill-model"]),
+    ("tidemill-journal-sim", &["tidemill-journal", "tidemill-journal-embedded", "tidemill-model"]),
     ("tidemill-store-block", &["tidemill-model"]),
     ("tidemill-store", &["tidemill-journal", "tidemill-model", "tidemill-store-block"]),
     ("tidemill-store-sql", &["tidemill-features", "tidemill-model", "tidemill-store"]),
