@@ -1,7 +1,7 @@
 //! Questions to the brokers: which topics there are, where partitions start and end.
 //!
-//! librdkafka answers them by blocking, so a few threads of our own ask them. What takes time to take down (a client says
-//! good-bye to its brokers) is taken down there as well.
+//! librdkafka answers them by blocking, so a few threads of our own ask them. Another one takes down clients, which takes
+//! a while each: they say good-bye to their brokers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +27,13 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 const TEND_EVERY: Duration = Duration::from_secs(1);
 
 type Job = Box<dyn FnOnce(&Asker) + Send>;
+type Discarded = Box<dyn Send>;
 
 /// Asks brokers. Clones ask the same ones; the threads end with the last clone.
 #[derive(Clone)]
 pub(crate) struct Control {
     jobs: mpsc::Sender<Job>,
+    discarded: mpsc::Sender<Discarded>,
     place: String,
 }
 
@@ -52,7 +54,14 @@ impl Control {
             let work = work(asker.clone(), waiting.clone());
             env.spawn_thread("kafka-control", Box::pin(work));
         }
-        Ok(Self { jobs, place })
+        let (discarded, mut taken_down) = mpsc::channel::<Discarded>(WAITING_MAX);
+        let take_down = async move {
+            while let Some(client) = taken_down.recv().await {
+                drop(client);
+            }
+        };
+        env.spawn_thread("kafka-discard", Box::pin(take_down));
+        Ok(Self { jobs, discarded, place })
     }
 
     /// Has `question` answered on one of the threads.
@@ -72,15 +81,10 @@ impl Control {
         answer.await.map_err(|_| JournalError::Closed)?
     }
 
-    /// Drops `client` on one of the threads, where that may block.
+    /// Drops `client` on a thread where that may block.
     pub(crate) fn discard(&self, client: impl Send + 'static) {
-        let job: Job = Box::new(move |_| drop(client));
-        if let Err(mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job)) =
-            self.jobs.try_send(job)
-        {
-            // Too much waits already: it takes its time here.
-            drop(job);
-        }
+        // When too much waits already, it takes its time here.
+        drop(self.discarded.try_send(Box::new(client)));
     }
 
     /// Where the journal is, for errors.

@@ -3,7 +3,8 @@
 //! Invariants
 //! - `next` is where the next read goes on. Everything durable before it has been returned; everything in `stash` lies at
 //!   or after it, in order.
-//! - A consumer that is placed anew is emptied in between, so that nothing of its former place comes out of it.
+//! - It is placed once. A consumer that waits at an end has a request at the broker that nothing can call back; placed
+//!   anew it would wait for the answer, up to half a second. A new consumer takes a few hundredths.
 //! - What is taken from librdkafka is in `stash` until a read returns it: giving up a read half-way loses nothing.
 
 use std::collections::VecDeque;
@@ -53,8 +54,8 @@ pub(crate) struct Reader {
     pub(crate) stop: Option<Stop>,
     /// librdkafka has reached the end since the last record.
     pub(crate) is_at_end: bool,
-    /// The end of the partition as it was before the consumer was placed where it is and has not left. When the
-    /// consumer gets to the end from there without a record, there is none up to here.
+    /// The end of the partition as it was before the consumer was placed, while it has met no record. When it gets to
+    /// the end without one, there is none up to here.
     pub(crate) end_before_placing: Option<u64>,
     /// A read went on where the one before had ended.
     pub(crate) is_streaming: bool,
@@ -63,11 +64,18 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// A consumer that is placed nowhere yet.
+    /// A reader that goes on at `next` in a partition of a topic of Kafka's whose end was `end` a moment ago. Blocks for
+    /// a moment.
     ///
     /// # Errors
     /// [`JournalError::Invalid`] for properties that librdkafka does not take.
-    pub(crate) fn new(config: &KafkaConfig) -> Result<Self, JournalError> {
+    pub(crate) fn place(
+        config: &KafkaConfig,
+        topic: &str,
+        partition: u32,
+        next: u64,
+        end: u64,
+    ) -> Result<Self, JournalError> {
         let context = Context::default();
         let trouble = context.trouble.clone();
         let mut consumer: BaseConsumer<Context> =
@@ -75,53 +83,28 @@ impl Reader {
         let arrived = Arc::new(Notify::new());
         let wake = arrived.clone();
         consumer.set_nonempty_callback(move || wake.notify_one());
-        Ok(Self {
-            consumer,
-            trouble,
-            arrived,
-            topic: String::new(),
-            partition: 0,
-            next: 0,
-            stash: VecDeque::new(),
-            stash_bytes: 0,
-            stop: None,
-            is_at_end: false,
-            end_before_placing: None,
-            is_streaming: false,
-            used: Duration::ZERO,
-        })
-    }
-
-    /// Goes to `next` in a partition whose end was `end` a moment ago. Blocks for a moment.
-    ///
-    /// # Errors
-    /// What librdkafka says against it.
-    pub(crate) fn place(&mut self, topic: &str, partition: u32, next: u64, end: u64) -> Result<(), JournalError> {
         let refused = |error: KafkaError| JournalError::Unavailable {
             place: format!("kafka topic {topic}, partition {partition}"),
             reason: error.to_string(),
         };
-        self.consumer.unassign().map_err(refused)?;
-        self.empty();
         let mut place = TopicPartitionList::new();
         place.add_partition_offset(topic, partition as i32, Offset::Offset(next as i64)).map_err(refused)?;
-        self.consumer.assign(&place).map_err(refused)?;
-        topic.clone_into(&mut self.topic);
-        (self.partition, self.next) = (partition, next);
-        self.end_before_placing = Some(end);
-        Ok(())
-    }
-
-    /// Takes out what is left from the former place.
-    fn empty(&mut self) {
-        // None also stands for a line of the log that was served.
-        let mut silent = 0;
-        while silent < 8 {
-            silent = if self.consumer.poll(Duration::ZERO).is_some() { 0 } else { silent + 1 };
-        }
-        self.stash.clear();
-        self.stash_bytes = 0;
-        (self.stop, self.is_at_end, self.is_streaming) = (None, false, false);
+        consumer.assign(&place).map_err(refused)?;
+        Ok(Self {
+            consumer,
+            trouble,
+            arrived,
+            topic: topic.to_owned(),
+            partition,
+            next,
+            stash: VecDeque::new(),
+            stash_bytes: 0,
+            stop: None,
+            is_at_end: false,
+            end_before_placing: Some(end),
+            is_streaming: false,
+            used: Duration::ZERO,
+        })
     }
 
     /// Takes what librdkafka has, until the stash holds `bytes` or one record more. Does not block.

@@ -3,7 +3,7 @@
 //! ```text
 //!   read(partition, 17) ──► a reader at 17?  ── yes ─► take what it has, put it back at 23
 //!                                            └─ no ──► ask for the partition's ends (trimmed? beyond the end?),
-//!                                                      place a reader at 17: one that nobody goes on with, or a new one
+//!                                                      place a new reader at 17
 //! ```
 //!
 //! A read ends without a record only when the broker, asked after the wait, says that there is none: librdkafka being
@@ -23,8 +23,8 @@ use crate::reader::{Reader, Stop};
 
 /// Most readers that stand ready. Each holds a few connections and up to 8 MiB.
 const READERS_MAX: usize = 512;
-/// Readers with which nobody has gone on are placed anew once there are this many.
-const ONE_SHOT_MAX: usize = 4;
+/// Most of them with which nobody has gone on yet.
+const ONE_SHOT_MAX: usize = 8;
 /// A reader that was not used for this long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 const TIDY_EVERY: Duration = Duration::from_secs(5);
@@ -70,6 +70,20 @@ struct Ready {
     tidied: Duration,
 }
 
+impl Ready {
+    /// Takes out the reader that was used least recently where one more would be too many.
+    fn make_room(&mut self, is_streaming: bool) -> Option<Reader> {
+        let is_full = self.readers.len() >= READERS_MAX;
+        let one_shots = self.readers.iter().filter(|r| !r.is_streaming).count();
+        if !is_full && (is_streaming || one_shots < ONE_SHOT_MAX) {
+            return None;
+        }
+        let candidates = self.readers.iter().enumerate().filter(|(_, r)| is_full || !r.is_streaming);
+        let index = candidates.min_by_key(|(_, reader)| reader.used)?.0;
+        Some(self.readers.swap_remove(index))
+    }
+}
+
 impl Readers {
     pub(crate) fn new(config: KafkaConfig, env: Arc<dyn Env>, control: Control, counters: Arc<Counters>) -> Self {
         Self { config, env, control, counters, ready: Mutex::default() }
@@ -90,7 +104,7 @@ impl Readers {
                 if from == end && limits.wait.is_zero() {
                     return Ok(Batch { records: Vec::new(), next: Offset(from) });
                 }
-                let reader = self.place(self.spare(), topic, partition, from, end).await?;
+                let reader = self.place(topic, partition, from, end).await?;
                 Held { readers: self, reader: Some(reader) }
             }
         };
@@ -180,7 +194,7 @@ impl Readers {
             if let Some(silent) = held.reader.take() {
                 self.control.discard(silent);
             }
-            held.reader = Some(self.place(None, &topic, partition, next, behind.end).await?);
+            held.reader = Some(self.place(&topic, partition, next, behind.end).await?);
             (behind.since, behind.replaced) = (now, behind.replaced + 1);
         } else if silence >= SILENCE_AT_END
             && reader.is_at_end
@@ -188,8 +202,10 @@ impl Readers {
         {
             // It may have reached the end before the records were there, or have passed a stretch without any. Coming
             // to the end once more, from here and from now, tells.
-            let reader = held.reader.take();
-            held.reader = Some(self.place(reader, &topic, partition, next, behind.end).await?);
+            if let Some(former) = held.reader.take() {
+                self.control.discard(former);
+            }
+            held.reader = Some(self.place(&topic, partition, next, behind.end).await?);
         }
         Ok(())
     }
@@ -236,56 +252,29 @@ impl Readers {
         Some(reader)
     }
 
-    /// A reader that may be placed anew.
-    fn spare(&self) -> Option<Reader> {
-        let mut ready = self.ready.lock();
-        let is_full = ready.readers.len() >= READERS_MAX;
-        let one_shots = ready.readers.iter().filter(|r| !r.is_streaming).count();
-        if !is_full && one_shots < ONE_SHOT_MAX {
-            return None;
-        }
-        let spares = ready.readers.iter().enumerate().filter(|(_, r)| is_full || !r.is_streaming);
-        let index = spares.min_by_key(|(_, reader)| reader.used)?.0;
-        Some(ready.readers.swap_remove(index))
-    }
-
-    /// Places `spare`, or a new reader.
-    async fn place(
-        &self,
-        spare: Option<Reader>,
-        topic: &str,
-        partition: u32,
-        next: u64,
-        end: u64,
-    ) -> Result<Reader, JournalError> {
+    /// A new reader.
+    async fn place(&self, topic: &str, partition: u32, next: u64, end: u64) -> Result<Reader, JournalError> {
         let (config, topic) = (self.config.clone(), topic.to_owned());
         self.counters.readers_placed.add(1);
-        let work = move || {
-            let mut reader = spare.map_or_else(|| Reader::new(&config), Ok)?;
-            reader.place(&topic, partition, next, end)?;
-            Ok(reader)
-        };
-        self.control.ask(move |_| work()).await
+        self.control.ask(move |_| Reader::place(&config, &topic, partition, next, end)).await
     }
 
-    /// Puts a reader back. Now and then, closes those that are not used any more.
+    /// Puts a reader back. Closes those that are not used any more, or are too many.
     fn put_back(&self, mut reader: Reader) {
         let now = self.env.monotonic();
         reader.used = now;
-        let idle = {
-            let mut ready = self.ready.lock();
-            ready.readers.push(reader);
-            let is_time = now.saturating_sub(ready.tidied) >= TIDY_EVERY;
-            let is_idle = |r: &mut Reader| is_time && now.saturating_sub(r.used) >= IDLE_MAX;
-            let idle: Vec<_> = ready.readers.extract_if(.., is_idle).collect();
-            if is_time {
-                ready.tidied = now;
-            }
-            self.counters.readers.set(ready.readers.len() as u64);
-            idle
-        };
-        if !idle.is_empty() {
-            self.control.discard(idle);
+        let mut ready = self.ready.lock();
+        let mut gone = Vec::new();
+        if now.saturating_sub(ready.tidied) >= TIDY_EVERY {
+            ready.tidied = now;
+            gone.extend(ready.readers.extract_if(.., |r| now.saturating_sub(r.used) >= IDLE_MAX));
+        }
+        gone.extend(ready.make_room(reader.is_streaming));
+        ready.readers.push(reader);
+        self.counters.readers.set(ready.readers.len() as u64);
+        drop(ready);
+        if !gone.is_empty() {
+            self.control.discard(gone);
         }
     }
 
