@@ -17,6 +17,18 @@ pub struct RetentionChange {
     pub bytes: Option<Option<u64>>,
 }
 
+/// What other nodes may do with this node's journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JournalAccess {
+    /// Nothing.
+    Off,
+    /// Read.
+    Read,
+    /// Also append, create topics and trim, as a whole node does that follows it.
+    #[default]
+    Append,
+}
+
 /// Everything a node needs to know.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
@@ -36,6 +48,8 @@ pub struct NodeConfig {
     pub sync: Sync,
     /// How long samples stay in the journal; a new journal keeps everything.
     pub retention: RetentionChange,
+    /// What other nodes may do with the journal.
+    pub grpc: JournalAccess,
     /// Largest request body, decompressed.
     pub body_bytes_max: usize,
     /// Longest time a query may take.
@@ -58,6 +72,7 @@ impl NodeConfig {
             journal_settings: Settings::default(),
             sync: Sync::Always,
             retention: RetentionChange::default(),
+            grpc: JournalAccess::default(),
             body_bytes_max: 64 << 20,
             query_timeout: Duration::from_secs(30),
             queries_max: 8,

@@ -25,7 +25,7 @@ mod planner;
 mod replicas;
 mod stop;
 
-pub use config::{NodeConfig, RetentionChange, Sync};
+pub use config::{JournalAccess, NodeConfig, RetentionChange, Sync};
 pub use error::{ApiError, NodeError};
 pub use node::Node;
 

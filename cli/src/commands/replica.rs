@@ -65,8 +65,8 @@ fn status(context: &Context) -> anyhow::Result<()> {
         replicas.iter().try_for_each(output::json)?;
         return Ok(());
     }
-    let header =
-        ["replica", "state", "lag", "staleness", "samples", "series", "digest", "position"].map(str::to_owned).to_vec();
+    let header = ["replica", "state", "lag", "staleness", "falls off", "samples", "series", "digest", "position"];
+    let header = header.map(str::to_owned).to_vec();
     let mut table = Table::new(std::io::stdout().lock(), header, output::has_colour());
     for replica in &replicas {
         let cell = |name: &str| text(&replica[name]);
@@ -76,6 +76,7 @@ fn status(context: &Context) -> anyhow::Result<()> {
             cell("state"),
             cell("lag_records"),
             replica["staleness_ms"].as_f64().map_or_else(String::new, |ms| format!("{:.1} s", ms / 1000.0)),
+            replica["falls_off_in_ms"].as_f64().map_or_else(String::new, falls_off),
             cell("samples"),
             cell("series"),
             cell("digest"),
@@ -87,6 +88,15 @@ fn status(context: &Context) -> anyhow::Result<()> {
         say(format_args!("{}: {}", text(&replica["name"]), text(&replica["error"])));
     }
     Ok(())
+}
+
+/// A duration as people think of it.
+fn falls_off(ms: f64) -> String {
+    match ms / 3_600_000.0 {
+        hours if hours >= 48.0 => format!("{:.1} d", hours / 24.0),
+        hours if hours >= 1.0 => format!("{hours:.1} h"),
+        _ => format!("{:.0} s", ms / 1000.0),
+    }
 }
 
 fn rebuild(context: &Context, name: &str, yes: bool) -> anyhow::Result<()> {

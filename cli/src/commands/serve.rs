@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tidemill_journal::SystemEnv;
 use tidemill_server::journals::{JournalUrl, JournalUrlError, Settings};
-use tidemill_server::{Node, NodeConfig, RetentionChange, Sync};
+use tidemill_server::{JournalAccess, Node, NodeConfig, RetentionChange, Sync};
 use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Exit, ended};
@@ -58,9 +58,23 @@ pub struct ServeArgs {
     /// as the journal does; a new one never does]
     #[arg(long, value_parser = parse_size, value_name = "SIZE|never")]
     pub retention_bytes: Option<Forget<u64>>,
+    /// What other nodes may do with the journal of this one, at grpc://ADDRESS:PORT; a node that follows it must append
+    #[arg(long, default_value = "append", value_name = "ACCESS")]
+    pub grpc: Grpc,
     /// Listen on an address that others can reach, although this version has no passwords and no encryption
     #[arg(long)]
     pub insecure: bool,
+}
+
+/// What other nodes may do with the journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Grpc {
+    /// Nothing.
+    Off,
+    /// Read it.
+    Read,
+    /// Read it, append, create topics and trim.
+    Append,
 }
 
 /// From where on records are forgotten; `None`: never.
@@ -165,6 +179,11 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Node> {
         retention: RetentionChange {
             age: args.retention_age.map(|forget| forget.0),
             bytes: args.retention_bytes.map(|forget| forget.0),
+        },
+        grpc: match args.grpc {
+            Grpc::Off => JournalAccess::Off,
+            Grpc::Read => JournalAccess::Read,
+            Grpc::Append => JournalAccess::Append,
         },
         ..NodeConfig::new(&args.data)
     };

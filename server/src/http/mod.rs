@@ -11,11 +11,13 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderName;
 use axum::routing::{delete, get, post};
+use tidemill_journal_remote::service::{self, Access, JournalService};
 
-use crate::ApiError;
 use crate::app::App;
+use crate::config::JournalAccess;
 use crate::ingest::http as ingest;
 use crate::live::live;
+use crate::{ApiError, VERSION};
 
 /// The position that an answer or a receipt stands for.
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("tidemill-position");
@@ -49,11 +51,22 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/operators/{name}/resume", post(admin::resume))
         .route("/api/v1/operators/{name}/logs", get(admin::logs))
         .route("/api/v1/replicas/{name}/rebuild", post(admin::rebuild));
-    page::add(pages.merge(influx).merge(api))
+    let router = page::add(pages.merge(influx).merge(api));
+    grpc(router, &app)
         .fallback(|| async {
             ApiError::not_found("there is nothing at this address; the API is described in docs/http.md")
         })
         // Every handler that takes a body bounds it by itself.
         .layer(DefaultBodyLimit::disable())
         .with_state(app)
+}
+
+/// The journal, for other nodes, on the same port.
+fn grpc(router: Router<Arc<App>>, app: &Arc<App>) -> Router<Arc<App>> {
+    let access = match app.config.grpc {
+        JournalAccess::Off => return router,
+        JournalAccess::Read => Access::Read,
+        JournalAccess::Append => Access::Append,
+    };
+    router.route_service(service::PATH, JournalService::mount(app.journal.clone(), access, VERSION, app.stop.clone()))
 }

@@ -3,6 +3,7 @@
 //! Invariants: a journal that is not the one that was meant is refused before anything is written to it or beside it; a
 //! journal that does not answer is one clear error after [`OPEN_MAX`]; no message contains the value of a setting.
 
+mod backends;
 mod followed;
 mod readonly;
 mod settings;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_journal::{Env, Journal, JournalError};
-use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync, open_read_only};
+use tidemill_journal_embedded::{Sync, open_read_only};
 
 pub(crate) use followed::Followed;
 pub use settings::{Settings, SettingsError};
@@ -50,7 +51,7 @@ impl JournalOptions {
 /// What the backend says; [`JournalError::Unavailable`] when it does not answer.
 pub async fn open(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dyn Journal>, NodeError> {
     tokio::select! {
-        opened = open_backend(options, env) => opened,
+        opened = backends::open(options, env) => opened,
         () = env.sleep(OPEN_MAX) => {
             let reason = format!("it has not answered within {} s", OPEN_MAX.as_secs());
             Err(JournalError::Unavailable { place: options.url.to_string(), reason }.into())
@@ -65,7 +66,7 @@ pub async fn open(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dy
 pub async fn open_to_read(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dyn Journal>, NodeError> {
     match &options.url {
         JournalUrl::Embedded(dir) => {
-            embedded_config(options)?;
+            backends::embedded(dir, options)?;
             if !dir.join("meta").is_file() {
                 return Err(NodeError::Config(format!("there is no journal in {}", dir.display())));
             }
@@ -73,31 +74,6 @@ pub async fn open_to_read(options: &JournalOptions, env: &Arc<dyn Env>) -> Resul
         }
         _ => open(options, env).await,
     }
-}
-
-async fn open_backend(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dyn Journal>, NodeError> {
-    match &options.url {
-        JournalUrl::Embedded(_) => Ok(EmbeddedJournal::open(embedded_config(options)?, env.clone())?),
-        other => Err(NodeError::Config(format!("{} journals are not part of this program", other.kind()))),
-    }
-}
-
-fn embedded_config(options: &JournalOptions) -> Result<EmbeddedConfig, NodeError> {
-    let JournalUrl::Embedded(dir) = &options.url else { unreachable!("callers have looked at the URL") };
-    let mut config = EmbeddedConfig { sync: options.sync, ..EmbeddedConfig::new(dir) };
-    for (key, value) in options.settings.values() {
-        match key.as_str() {
-            "segment_bytes" => {
-                let bytes = value.parse().map_err(|_| options.settings.wrong(key, "segment_bytes is no whole number"));
-                config.segment_bytes = bytes?;
-            }
-            _ => {
-                let reason = format!("an embedded journal has no setting {key:?}, only segment_bytes");
-                return Err(options.settings.wrong(key, reason).into());
-            }
-        }
-    }
-    Ok(config)
 }
 
 /// Opens the journal that a node is started with, and remembers it in the data directory.

@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use tidemill_journal::JournalError;
+
+use crate::NodeError;
+
 /// Largest settings file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -86,6 +90,17 @@ impl Settings {
         &self.values
     }
 
+    /// The error with file and line, if it speaks of a setting from here.
+    pub(crate) fn locate(&self, error: JournalError) -> NodeError {
+        let JournalError::Invalid { reason } = &error else { return error.into() };
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        let mut words = reason.split(|c: char| !is_part(c)).map(|word| word.trim_end_matches('.'));
+        match words.find(|word| self.lines.contains_key(*word)) {
+            Some(key) => self.wrong(key, reason.as_str()).into(),
+            None => error.into(),
+        }
+    }
+
     /// An error about the setting `key`, or about the file as a whole if it has no such key.
     pub(crate) fn wrong(&self, key: &str, reason: impl Into<String>) -> SettingsError {
         let (file, line) = (self.file.display().to_string(), self.lines.get(key).copied().unwrap_or(1));
@@ -116,6 +131,15 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn what_a_backend_says_of_a_setting_gets_its_line() {
+        let settings = Settings::parse(Path::new("k.conf"), "acks=1\n\nretries=5").unwrap();
+        let locate = |reason: &str| settings.locate(JournalError::Invalid { reason: reason.to_owned() }).to_string();
+        assert_eq!(locate("property retries is not for the user"), "k.conf:3: property retries is not for the user");
+        assert_eq!(locate("there is no setting \"acks\""), "k.conf:1: there is no setting \"acks\"");
+        assert_eq!(locate("the URL names no acks.place"), "the URL names no acks.place");
     }
 
     #[test]

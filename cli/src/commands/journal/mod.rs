@@ -33,12 +33,8 @@ Examples:
     /// Show records: header and a summary of the payload
     Inspect(inspect::InspectArgs),
     /// Read every byte and report all damage
-    #[command(after_help = "\
-Examples:
-  tidemill journal verify --data /var/lib/tidemill
-  tidemill journal verify --journal s3://plant/journal --journal-settings s3.conf")]
-    Verify(Place),
-    /// Read everything slowly and report all damage, as a regular check beside a running node
+    Verify(verify::VerifyArgs),
+    /// Read sealed files slowly and report all damage, as a regular check beside a running node
     Scrub(verify::ScrubArgs),
     /// Forget old records
     Trim(trim::TrimArgs),
@@ -70,7 +66,7 @@ pub fn run(context: &Context, command: &JournalCommand) -> anyhow::Result<()> {
     match command {
         JournalCommand::Topics(place) => block_on(topics::run(context, place)),
         JournalCommand::Inspect(args) => block_on(inspect::run(context, args)),
-        JournalCommand::Verify(place) => block_on(verify::verify(context, place)),
+        JournalCommand::Verify(args) => block_on(verify::verify(context, args)),
         JournalCommand::Scrub(args) => block_on(verify::scrub(context, args)),
         JournalCommand::Trim(args) => block_on(trim::run(context, args)),
         JournalCommand::Copy(args) => block_on(copy::run(context, args)),

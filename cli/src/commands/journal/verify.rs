@@ -1,24 +1,42 @@
 //! `tidemill journal verify` and `scrub`: every byte is read and checked.
 //!
-//! An embedded journal is checked file by file, past any damage. Of others, every record is read through the backend, which
-//! checks each; a damaged one ends the check of its partition.
-
-use std::path::Path;
+//! An embedded journal is checked file by file, past any damage, and its running hash is computed again: a hash that
+//! somebody has kept elsewhere proves that the history before it is still the same. Of other journals, every record is read
+//! through the backend, which checks each; a damaged one ends the check of its partition.
 
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 use tidemill_journal::{Journal, JournalError, ReadLimits, TopicPartition};
-use tidemill_journal_embedded::{Damage, Report};
+use tidemill_journal_embedded::{Damage, Head, Report, verify_against};
 use tidemill_server::journals::JournalUrl;
 
 use super::topics::size_of;
-use super::{Place, open_to_read, require_present};
+use super::{Place, open_to_read, require_present, world};
 use crate::clock::{Stopwatch, pause};
 use crate::exit::{Exit, ended};
 use crate::output::{self, Context, say, thousands};
 use crate::progress;
 use crate::time::parse_bytes;
+
+/// Options of `tidemill journal verify`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tidemill journal verify --data /var/lib/tidemill
+  tidemill journal verify --journal s3://plant/journal --journal-settings s3.conf
+  tidemill journal verify --data /var/lib/tidemill --expect data/0@1048576:9f64a747…
+
+Of an embedded journal, the running hash of every partition is printed. Keep it elsewhere, and give it to --expect later: the
+check fails unless every record before it is still what it was.")]
+pub struct VerifyArgs {
+    /// The journal
+    #[command(flatten)]
+    pub place: Place,
+    /// A running hash that was printed before, as TOPIC/PARTITION@OFFSET:HASH; may be given several times
+    #[arg(long, value_name = "HASH")]
+    pub expect: Vec<Head>,
+}
 
 /// Options of `tidemill journal scrub`.
 #[derive(Args, Debug)]
@@ -51,26 +69,53 @@ impl Pace {
     }
 }
 
-pub(super) async fn verify(context: &Context, place: &Place) -> anyhow::Result<()> {
-    check(context, place, "verifying", Pace::new(None)).await
+pub(super) async fn verify(context: &Context, args: &VerifyArgs) -> anyhow::Result<()> {
+    let options = args.place.options()?;
+    require_present(&options)?;
+    let report = match &options.url {
+        JournalUrl::Embedded(dir) => {
+            let bar = progress::bytes(size_of(dir).unwrap_or(0), "verifying");
+            let report = verify_against(dir, &args.expect, |report| bar.set_position(report.bytes));
+            bar.finish_and_clear();
+            report.context("verify")?
+        }
+        _ if !args.expect.is_empty() => {
+            let message = "only embedded journals have a running hash: compare copies of others with `journal copy`";
+            return Err(ended(Exit::Refused, message));
+        }
+        _ => check_records(&*open_to_read(&options).await?, "verifying", &Pace::new(None)).await?,
+    };
+    if !context.json {
+        report.heads.iter().try_for_each(output::line)?;
+    }
+    tell(context, &report)
 }
 
 pub(super) async fn scrub(context: &Context, args: &ScrubArgs) -> anyhow::Result<()> {
-    check(context, &args.place, "scrubbing", Pace::new(Some(args.rate))).await
-}
-
-async fn check(context: &Context, place: &Place, what: &str, pace: Pace) -> anyhow::Result<()> {
-    let options = place.options()?;
+    let options = args.place.options()?;
     require_present(&options)?;
     let report = match &options.url {
-        JournalUrl::Embedded(dir) => check_files(dir, what, &pace)?,
-        _ => check_records(&*open_to_read(&options).await?, what, &pace).await?,
+        JournalUrl::Embedded(dir) => {
+            let bar = progress::bytes(size_of(dir).unwrap_or(0), "scrubbing");
+            let report = tidemill_journal_embedded::scrub(dir, args.rate, &*world(), |report| {
+                bar.set_position(report.bytes);
+            });
+            let report = report.await;
+            bar.finish_and_clear();
+            report.context("scrub")?
+        }
+        _ => check_records(&*open_to_read(&options).await?, "scrubbing", &Pace::new(Some(args.rate))).await?,
     };
+    tell(context, &report)
+}
+
+fn tell(context: &Context, report: &Report) -> anyhow::Result<()> {
     if context.json {
         let damage = report.damage.iter().map(|d| json!({ "file": d.file, "at": d.at, "reason": d.reason }));
         output::json(&json!({
             "partitions": report.partitions, "segments": report.segments, "records": report.records,
-            "bytes": report.bytes, "damage": damage.collect::<Vec<_>>(),
+            "bytes": report.bytes, "damage": damage.collect::<Vec<_>>(), "proven": report.proven,
+            "heads": report.heads.iter().map(Head::to_string).collect::<Vec<_>>(),
         }))?;
     } else {
         report.damage.iter().try_for_each(|d| output::line(format!("{}: byte {}: {}", d.file, d.at, d.reason)))?;
@@ -81,16 +126,6 @@ async fn check(context: &Context, place: &Place, what: &str, pace: Pace) -> anyh
         0 => Ok(()),
         count => Err(ended(Exit::Failure, format!("{count} damaged places; restore these files from a copy"))),
     }
-}
-
-fn check_files(dir: &Path, what: &str, pace: &Pace) -> anyhow::Result<Report> {
-    let bar = progress::bytes(size_of(dir).unwrap_or(0), what);
-    let report = tidemill_journal_embedded::verify(dir, |report| {
-        bar.set_position(report.bytes);
-        pace.keep(report.bytes);
-    });
-    bar.finish_and_clear();
-    report.context("verify")
 }
 
 async fn check_records(journal: &dyn Journal, what: &str, pace: &Pace) -> anyhow::Result<Report> {
