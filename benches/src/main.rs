@@ -5,6 +5,7 @@
 //! names what the figure is compared with, `ratio` is the figure divided by that.
 
 mod ingest;
+mod journal;
 mod load;
 mod process;
 mod query;
@@ -40,6 +41,21 @@ const CASES: &[Case] = &[
     (&["rollup", "rollup-batch"], storage::rollup),
     (&["ack-readable-p50", "ack-readable-p99"], query::ack_to_readable),
     (&["wasm-native"], wasm::against_native),
+    (
+        &[
+            "journal-append-4kib",
+            "journal-append-4kib-ratio",
+            "journal-small-append-ratio",
+            "journal-append-64kib",
+            "journal-append-64kib-ratio",
+            "journal-append-1mib",
+            "journal-append-1mib-ratio",
+        ],
+        journal::appends,
+    ),
+    (&["journal-100b-1w", "journal-100b-16w", "journal-100b-256w"], journal::small_records),
+    (&["journal-10-readers-cost"], journal::ten_readers),
+    (&["journal-read"], journal::sequential_read),
 ];
 
 fn main() -> Result<()> {
