@@ -88,12 +88,11 @@ async fn a_node_that_has_forgotten_the_session_gets_records_of_producers_again_a
     let proxy = Proxy::start(before.address, 1, 0).await;
     let client = remote(&proxy.url()).await;
     client.append(&at(), vec![record(0, 10)]).await.unwrap();
-    proxy.set_deaf(true);
+    proxy.lose_answers();
     let signed = client.append(&at(), vec![record(1, 10), record(2, 10)]);
     let unsigned = client.append(&at(), vec![NewRecord::anonymous(RecordKind::Samples, "unsigned")]);
     assert_eq!(follow(&*journal, 4, 1 << 20).await.len(), 4, "both were written, and the client does not know");
     let after = Served::start(journal.clone(), Access::Append).await;
-    proxy.set_deaf(false);
     proxy.turn_to(after.address);
     let error = unsigned.await.unwrap_err();
     assert!(matches!(error, JournalError::Unknown { .. }), "{error}");

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -73,8 +73,8 @@ struct ProxyState {
     cut_after: AtomicU64,
     random: AtomicU64,
     connections: AtomicU64,
-    /// What the node says goes nowhere.
-    is_deaf: AtomicBool,
+    /// On connections up to this number, what the node says goes nowhere.
+    deaf_until: AtomicU64,
     /// Changes when all connections end.
     cut: watch::Sender<()>,
 }
@@ -88,7 +88,7 @@ impl Proxy {
             cut_after: AtomicU64::new(cut_after),
             random: AtomicU64::new(seed),
             connections: AtomicU64::new(0),
-            is_deaf: AtomicBool::new(false),
+            deaf_until: AtomicU64::new(0),
             cut: watch::Sender::new(()),
         });
         let accept = state.clone().accept(listener);
@@ -104,12 +104,9 @@ impl Proxy {
         self.state.connections.load(Relaxed)
     }
 
-    pub(crate) fn set_deaf(&self, is_deaf: bool) {
-        self.state.is_deaf.store(is_deaf, Relaxed);
-    }
-
-    pub(crate) fn stop_cutting(&self) {
-        self.state.cut_after.store(0, Relaxed);
+    /// From now on, what the node says on the connections there are goes nowhere.
+    pub(crate) fn lose_answers(&self) {
+        self.state.deaf_until.store(self.connections(), Relaxed);
     }
 
     /// Ends all connections; new ones go to `target`.
@@ -123,12 +120,12 @@ impl ProxyState {
     async fn accept(self: Arc<Self>, listener: TcpListener) {
         let env = SystemEnv::new();
         while let Ok((client, _)) = listener.accept().await {
-            self.connections.fetch_add(1, Relaxed);
-            env.spawn("connection", self.clone().connection(client).boxed());
+            let number = self.connections.fetch_add(1, Relaxed) + 1;
+            env.spawn("connection", self.clone().connection(number, client).boxed());
         }
     }
 
-    async fn connection(self: Arc<Self>, mut client: TcpStream) {
+    async fn connection(self: Arc<Self>, number: u64, mut client: TcpStream) {
         let mut cut = self.cut.subscribe();
         let target = *self.target.lock();
         let Ok(mut node) = TcpStream::connect(target).await else { return };
@@ -142,7 +139,7 @@ impl ProxyState {
             };
             let passed = bytes.min(usize::try_from(left).unwrap());
             left -= passed as u64;
-            let is_lost = !is_up && self.is_deaf.load(Relaxed);
+            let is_lost = !is_up && number <= self.deaf_until.load(Relaxed);
             let written = match is_up {
                 _ if is_lost => Ok(()),
                 true => node.write_all(&up[..passed]).await,
