@@ -123,7 +123,9 @@ pub(crate) async fn compact_partition(
     let durable = partition.published.borrow().durable;
     let held = partition.care.holds.lock().needed();
     let plan = Plan { durable, now: env.now(), held, worth_percent };
-    let outcome = compact(&partition.log, plan, pace).await?;
+    let outcome = compact(&partition.log, plan, pace).await;
+    partition.recent.forget();
+    let outcome = outcome?;
     queue.keeping.count(outcome.done);
     for damage in outcome.damage {
         queue.keeping.report(&damage.file.clone(), vec![damage]);

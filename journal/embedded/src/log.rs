@@ -309,7 +309,9 @@ impl Log {
         let bytes = read_whole(&*self.place.storage, &path, self.place.segment_bytes)?;
         let mut hole_end = 0;
         let reached = walk(&bytes, at - within, |next, frame| {
-            if let Frame::Control { kind: Control::Hole, bytes, .. } = frame {
+            if let Frame::Control { kind: Control::Hole, bytes, .. } = frame
+                && next < at
+            {
                 hole_end = next + bytes;
             }
             next < at && hole_end <= at

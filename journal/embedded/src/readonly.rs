@@ -10,6 +10,7 @@ use tidemill_model::{JournalIdentity, Offset};
 
 use crate::embedded::{load_topics, no_such_partition, place};
 use crate::footer::TimeIndex;
+use crate::holds::{Hold, Memory};
 use crate::log::Log;
 use crate::mark::Mark;
 use crate::meta::Meta;
@@ -67,7 +68,18 @@ impl ReadOnlyJournal {
         let (log, mark) = self.partition(at)?;
         let start = log.start();
         let durable = Offset(mark.durable.max(start));
-        Ok(Bounds { start: Offset(start), durable, tail: durable, records: mark.records, kept_since: None })
+        let known = Memory::load(&Disk, &self.dir)?.partitions.into_iter().find(|known| known.at == *at);
+        let kept_since = known.filter(|known| known.start == start).and_then(|known| known.kept_since);
+        Ok(Bounds { start: Offset(start), durable, tail: durable, records: mark.records, kept_since })
+    }
+
+    /// What followers hold, as it was last written down: some seconds ago, if a process is writing the journal.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn holds(&self) -> Result<Vec<Hold>, JournalError> {
+        let memory = Memory::load(&Disk, &self.dir)?;
+        Ok(memory.partitions.into_iter().flat_map(|partition| partition.holds).collect())
     }
 
     /// Records from `from` on: about `bytes` bytes, at least one record, none at the end.

@@ -56,6 +56,11 @@ impl Recent {
         }
     }
 
+    /// Forgets everything: it may be gone from the files.
+    pub(crate) fn forget(&self) {
+        *self.0.lock() = Groups::default();
+    }
+
     /// Records from `from` on, in groups that end before `durable`: about `limit` bytes, at least one; `None` if they are
     /// not here.
     pub(crate) fn read(&self, from: u64, durable: u64, limit: usize) -> Option<Batch> {

@@ -18,7 +18,7 @@ use crate::meta::Meta;
 use crate::recover::segment_paths;
 use crate::scan::{Scan, Step};
 use crate::segment::{SegmentHeader, segment_path};
-use crate::storage::{Disk, Storage};
+use crate::storage::{Disk, Open, Storage};
 use crate::verify::{Damage, Report};
 
 /// Somebody who is told of every read and says how fast it may go on.
@@ -116,6 +116,12 @@ pub(crate) async fn scrub_segment(place: &Place, index: u64, pace: &mut dyn Pace
             found.is_cut_short = true;
             break;
         }
+    }
+    let is_gone = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    if !found.damage.is_empty() && place.storage.open(&scan.path, Open::Read).is_err_and(is_gone) {
+        // It was dropped, and its file perhaps written again.
+        found.damage.clear();
+        found.is_cut_short = true;
     }
     found
 }
