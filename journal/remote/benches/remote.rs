@@ -78,6 +78,12 @@ fn appends(c: &mut Criterion) {
             b.iter(|| runtime.block_on(journal.append(&at, records(1, 100))).expect("an append succeeds"));
         });
     }
+    close(&runtime, journals);
+}
+
+/// The remote one first.
+fn close(runtime: &Runtime, journals: [(&str, Arc<dyn Journal>); 2]) {
+    journals.iter().rev().for_each(|(_, journal)| runtime.block_on(journal.close()));
 }
 
 fn reads(c: &mut Criterion) {
@@ -110,6 +116,7 @@ fn reads(c: &mut Criterion) {
                 });
             });
         }
+        close(&runtime, journals);
     }
 }
 
