@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tidemill_journal::{ErrorKind, Journal, JournalError, Retention};
-use tidemill_journal_embedded::Keeping;
+use tidemill_journal::{Env, ErrorKind, Journal, JournalError, Retention, SystemEnv};
+use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Keeping, verify};
 use tidemill_model::Offset;
 
 use crate::common::{ManualEnv, at, read_all, record};
@@ -116,4 +116,56 @@ async fn a_ballast_that_does_not_fit_is_done_without() {
     world.set_full(false);
     journal.append(&at(), vec![record(0, 100)]).await.unwrap();
     journal.close().await;
+}
+
+/// Set where the test runs with a small disk of its own.
+const SMALL_DISK: &str = "TIDEMILL_TEST_SMALL_DISK";
+
+/// Runs a test of this binary in a mount namespace in which its directory is a tmpfs of 8 MiB, as any user may on Linux.
+fn on_a_small_disk(test: &str) {
+    let dir = TempDir::new().unwrap();
+    let script = r#"mount -t tmpfs -o size=8m none "$1" && exec "$2" --exact "$3" --nocapture"#;
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(dir.path())
+        .arg(std::env::current_exe().unwrap())
+        .arg(test)
+        .env(SMALL_DISK, dir.path())
+        .output()
+        .expect("unshare is there");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_disk_fills_up_and_is_freed_again_under_a_writer() {
+    let Some(dir) = std::env::var_os(SMALL_DISK) else {
+        return on_a_small_disk("space::a_real_disk_fills_up_and_is_freed_again_under_a_writer");
+    };
+    let env = SystemEnv::new();
+    let config = EmbeddedConfig { segment_bytes: 256 << 10, ..EmbeddedConfig::new(Path::new(&dir).join("journal")) };
+    let journal = EmbeddedJournal::open(config, env.clone()).unwrap();
+    create(&journal, Retention::default()).await;
+    let mut acknowledged = Vec::new();
+    for round in 0..3 {
+        let refusal = loop {
+            let number = acknowledged.len() as u64;
+            match journal.append(&at(), vec![record(number, 10_000)]).await {
+                Ok(receipt) => acknowledged.push(receipt.end),
+                Err(error) => break error,
+            }
+            assert!(acknowledged.len() < 5000, "8 MiB never fill up");
+        };
+        assert!(matches!(refusal, JournalError::Full { .. }), "round {round}: {refusal}");
+        let start = journal.bounds(&at()).await.unwrap().start;
+        let kept = read_all(journal.as_ref(), start).await.unwrap();
+        let last = acknowledged.len() as u64 - 1;
+        assert_eq!(kept.last().map(|r| r.sequence), Some(last), "round {round}: nothing acknowledged is lost");
+        journal.trim(&at(), acknowledged[acknowledged.len() - 100]).await.unwrap();
+        while journal.append(&at(), vec![record(last + 1, 10)]).await.map(|r| acknowledged.push(r.end)).is_err() {
+            env.sleep(Duration::from_millis(20)).await;
+        }
+    }
+    journal.close().await;
+    assert_eq!(verify(&Path::new(&dir).join("journal"), |_| {}).unwrap().damage, []);
 }
