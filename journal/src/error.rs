@@ -12,7 +12,7 @@ pub enum ErrorKind {
     Fenced,
     /// The request is wrong and will stay wrong.
     Invalid,
-    /// No such topic or partition.
+    /// No such journal, topic or partition.
     NotFound,
     /// Stored bytes are damaged; a person must look.
     Corrupt,
@@ -93,6 +93,12 @@ pub enum JournalError {
         /// The journal's directory.
         path: String,
     },
+    /// There is no journal, and none was to be made.
+    #[error("there is no journal in {place}")]
+    NoJournal {
+        /// Where one should be.
+        place: String,
+    },
     /// The journal there is not the one that was meant.
     #[error("{place} holds journal {found}, not {expected}; {remedy}")]
     WrongJournal {
@@ -138,7 +144,7 @@ impl JournalError {
     /// What the caller does about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            JournalError::NoSuchPartition { .. } => ErrorKind::NotFound,
+            JournalError::NoSuchPartition { .. } | JournalError::NoJournal { .. } => ErrorKind::NotFound,
             JournalError::Trimmed { .. } | JournalError::NoSuchOffset { .. } | JournalError::Invalid { .. } => {
                 ErrorKind::Invalid
             }

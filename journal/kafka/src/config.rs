@@ -1,7 +1,7 @@
 //! What a Kafka journal is opened with: an address and librdkafka properties.
 //!
 //! ```text
-//! kafka://host:port[,host:port…]/PREFIX?librdkafka.property=value&replication=N
+//! kafka://host:port[,host:port…]/PREFIX?librdkafka.property=value&replication=N&open=existing
 //! ```
 //!
 //! Properties come from the address or, so that secrets stay off the command line, from a list of settings; where both
@@ -70,6 +70,8 @@ pub(crate) struct KafkaConfig {
     pub(crate) prefix: String,
     /// Copies of a partition that a topic is made with; `None`: the broker's default.
     pub(crate) replication: Option<u16>,
+    /// Whether a journal is made where there is none.
+    pub(crate) may_create: bool,
     /// How long an append waits for its acknowledgement.
     pub(crate) delivery_timeout: Duration,
     properties: Vec<(String, String)>,
@@ -97,6 +99,7 @@ impl KafkaConfig {
             brokers: brokers.to_owned(),
             prefix: prefix.to_owned(),
             replication: None,
+            may_create: true,
             delivery_timeout: DELIVERY_TIMEOUT,
             properties: Vec::new(),
         };
@@ -122,6 +125,13 @@ impl KafkaConfig {
                 let copies =
                     copies.ok_or_else(|| invalid(format!("replication={value} is not a number from 1 to 100")))?;
                 self.replication = Some(copies);
+            }
+            "open" => {
+                self.may_create = match value.as_str() {
+                    "create" => true,
+                    "existing" | "read" => false,
+                    _ => return Err(invalid(format!("open is create, existing or read, not {value:?}"))),
+                };
             }
             "message.timeout.ms" | "delivery.timeout.ms" => {
                 let ms = value.parse().ok().filter(|ms| DELIVERY_TIMEOUT_MS.contains(ms));

@@ -29,7 +29,11 @@ pub(crate) async fn establish(
 ) -> Result<JournalIdentity, JournalError> {
     let name = config.kafka_topic(IDENTITY_TOPIC);
     let question = name.clone();
-    if control.ask(move |asker| asker.topic(&question)).await?.is_none() {
+    let is_there = control.ask(move |asker| asker.topic(&question)).await?.is_some();
+    if !is_there && !config.may_create {
+        return Err(JournalError::NoJournal { place: format!("{config:?}") });
+    }
+    if !is_there {
         topics.make(&name, 1, &settings_of(&Retention::default(), config.replication)).await?;
     }
     let question = name.clone();

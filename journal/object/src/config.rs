@@ -8,6 +8,18 @@ use tidemill_model::JournalIdentity;
 use crate::objects::RUN_PAGES;
 use crate::page::PIPELINE_MAX;
 
+/// What opening a journal may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Opening {
+    /// Open the one that is there, or make one where nothing is.
+    #[default]
+    Create,
+    /// Open the one that is there.
+    Existing,
+    /// The same, to look at it: nothing is written, so the store is not tried out either.
+    Read,
+}
+
 /// Settings of an object journal. [`Settings::set`] takes them by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
@@ -37,6 +49,8 @@ pub struct Settings {
     pub lease: Duration,
     /// Pages that a segment covers, for a new journal; an existing one keeps its own. `run_pages`.
     pub run_pages: u32,
+    /// What opening may do: `create`, `existing` or `read`. `open`.
+    pub opening: Opening,
     /// Refuse any other journal than this one. `journal`.
     pub expected: Option<JournalIdentity>,
 }
@@ -57,6 +71,7 @@ impl Settings {
             maintenance: Duration::from_secs(60),
             lease: Duration::from_secs(10),
             run_pages: 1024,
+            opening: Opening::Create,
             expected: None,
         }
     }
@@ -86,6 +101,7 @@ impl Settings {
             "maintenance_ms" => self.maintenance = ms()?,
             "lease_ms" => self.lease = ms()?,
             "run_pages" => self.run_pages = u32::try_from(number()?).unwrap_or(u32::MAX),
+            "open" => self.opening = opening(value)?,
             "journal" => self.expected = Some(identity(value)?),
             _ => return Ok(false),
         }
@@ -112,6 +128,15 @@ impl Settings {
             return Ok(());
         };
         Err(invalid(complaint))
+    }
+}
+
+fn opening(text: &str) -> Result<Opening, JournalError> {
+    match text {
+        "create" => Ok(Opening::Create),
+        "existing" => Ok(Opening::Existing),
+        "read" => Ok(Opening::Read),
+        _ => Err(invalid(format!("open is create, existing or read, not {text:?}"))),
     }
 }
 

@@ -38,5 +38,5 @@ mod topics;
 mod url;
 mod wire;
 
-pub use config::Settings;
+pub use config::{Opening, Settings};
 pub use journal::{APPEND_BYTES_MAX, ObjectJournal};

@@ -5,25 +5,29 @@ use futures::future::join;
 use tidemill_journal::JournalError;
 use tidemill_model::JournalIdentity;
 
-use crate::config::{Settings, invalid};
+use crate::config::{Opening, Settings, invalid};
 use crate::keys;
 use crate::objects::JournalObject;
 use crate::store::{Backoff, Created, Store};
 
-/// Opens the journal that is there, or makes one where nothing is.
+/// Opens the journal that is there, or makes one where nothing is and the settings let it.
 ///
 /// # Errors
 /// [`JournalError::WrongJournal`] if it is not the one that was meant; [`JournalError::Invalid`] for a place that holds
 /// something else, a newer version, or a store without put-if-absent; [`JournalError::Corrupt`].
 pub(crate) async fn open(store: &Store, settings: &Settings) -> Result<JournalObject, JournalError> {
-    let found = store.get(keys::JOURNAL).await?;
-    if let Some(found) = found {
-        let journal = identify(store, settings, &found)?;
-        self_test(store).await?;
-        return Ok(journal);
+    if let Some(found) = store.get(keys::JOURNAL).await? {
+        return open_existing(store, settings, &found).await;
+    }
+    if settings.opening != Opening::Create {
+        return Err(JournalError::NoJournal { place: store.place.clone() });
     }
     let there = store.list("", 1000).await?;
     if let Some(name) = there.iter().find(|name| !name.starts_with(keys::SELFTESTS)) {
+        // Perhaps another process has made the journal just now.
+        if let Some(found) = store.get(keys::JOURNAL).await? {
+            return open_existing(store, settings, &found).await;
+        }
         let (place, reason) = (&store.place, "but not the object \"journal\"");
         let remedy = "restore that object from a copy, or choose an empty prefix";
         return Err(invalid(format!("{place} holds {name:?}, {reason}; {remedy}")));
@@ -38,6 +42,14 @@ pub(crate) async fn open(store: &Store, settings: &Settings) -> Result<JournalOb
         // Another process was first.
         Some(found) => identify(store, settings, &found),
     }
+}
+
+async fn open_existing(store: &Store, settings: &Settings, found: &[u8]) -> Result<JournalObject, JournalError> {
+    let journal = identify(store, settings, found)?;
+    if settings.opening != Opening::Read {
+        self_test(store).await?;
+    }
+    Ok(journal)
 }
 
 fn identify(store: &Store, settings: &Settings, found: &[u8]) -> Result<JournalObject, JournalError> {

@@ -5,27 +5,53 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_journal::{Env, Journal, JournalError};
-use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal};
+use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, open_read_only};
 use tidemill_journal_kafka::KafkaJournal;
 use tidemill_journal_object::ObjectJournal;
 use tidemill_journal_remote::{RemoteJournal, RemoteSettings};
 
-use super::{JournalOptions, JournalUrl, Settings};
+use super::readonly::Watched;
+use super::{JournalOptions, JournalUrl, Opening, Settings};
 use crate::NodeError;
 
 pub(super) async fn open(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dyn Journal>, NodeError> {
     let (settings, env) = (&options.settings, env.clone());
-    let pairs = || settings.values().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let opened: Result<Arc<dyn Journal>, JournalError> = match &options.url {
-        JournalUrl::Embedded(dir) => EmbeddedJournal::open(embedded(dir, options)?, env).map(|journal| journal as _),
-        JournalUrl::Kafka(url) => KafkaJournal::open(url, pairs(), env).await.map(|journal| journal as _),
-        JournalUrl::Object(url) => ObjectJournal::open(url, pairs(), env).await.map(|journal| journal as _),
+        JournalUrl::Embedded(dir) => open_embedded(dir, embedded(dir, options)?, options.opening, env),
+        JournalUrl::Kafka(url) => KafkaJournal::open(url, pairs(options), env).await.map(|journal| journal as _),
+        JournalUrl::Object(url) => ObjectJournal::open(url, pairs(options), env).await.map(|journal| journal as _),
         JournalUrl::Remote(url) => RemoteJournal::open(url, remote(options)?, env).await.map(|journal| journal as _),
     };
     opened.map_err(|error| settings.locate(error))
 }
 
-pub(super) fn embedded(dir: &Path, options: &JournalOptions) -> Result<EmbeddedConfig, NodeError> {
+/// The settings, and what opening may do, which these backends take as one of them.
+fn pairs(options: &JournalOptions) -> Vec<(String, String)> {
+    let opening = match options.opening {
+        Opening::Create => "create",
+        Opening::Existing => "existing",
+        Opening::Read => "read",
+    };
+    let given = options.settings.values().iter().map(|(key, value)| (key.clone(), value.clone()));
+    given.chain([("open".to_owned(), opening.to_owned())]).collect()
+}
+
+fn open_embedded(
+    dir: &Path,
+    config: EmbeddedConfig,
+    opening: Opening,
+    env: Arc<dyn Env>,
+) -> Result<Arc<dyn Journal>, JournalError> {
+    if opening != Opening::Create && !dir.join("meta").is_file() {
+        return Err(JournalError::NoJournal { place: dir.display().to_string() });
+    }
+    match opening {
+        Opening::Read => open_read_only(dir).map(|journal| Arc::new(Watched::new(journal, env)) as _),
+        _ => EmbeddedJournal::open(config, env).map(|journal| journal as _),
+    }
+}
+
+fn embedded(dir: &Path, options: &JournalOptions) -> Result<EmbeddedConfig, NodeError> {
     let mut config = EmbeddedConfig { sync: options.sync, ..EmbeddedConfig::new(dir) };
     let keeping = &mut config.keeping;
     for (key, value) in options.settings.values() {

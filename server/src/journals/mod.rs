@@ -32,23 +32,37 @@ pub struct JournalOptions {
     pub url: JournalUrl,
     /// Settings for its backend.
     pub settings: Settings,
+    /// What opening it may do.
+    pub opening: Opening,
     /// When an append is acknowledged, if it is embedded.
     pub sync: Sync,
     /// Who asks, for journals that others use too; the same after a restart.
     pub client: String,
 }
 
+/// What opening a journal may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opening {
+    /// Open the one that is there, or make one where nothing is.
+    Create,
+    /// Open the one that is there.
+    Existing,
+    /// The same, to look at it: nothing is made or changed, and an embedded one may be in use by a node.
+    Read,
+}
+
 impl JournalOptions {
     /// A journal without settings, used by `client`.
-    pub fn new(url: JournalUrl, client: &str) -> Self {
-        Self { url, settings: Settings::default(), sync: Sync::Always, client: client.to_owned() }
+    pub fn new(url: JournalUrl, opening: Opening, client: &str) -> Self {
+        Self { url, settings: Settings::default(), opening, sync: Sync::Always, client: client.to_owned() }
     }
 }
 
-/// Opens a journal to write it; where there is none yet, it is made.
+/// Opens a journal.
 ///
 /// # Errors
-/// What the backend says; [`JournalError::Unavailable`] when it does not answer.
+/// What the backend says; [`JournalError::NoJournal`] where there is none and none may be made; [`JournalError::Unavailable`]
+/// when it does not answer.
 pub async fn open(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dyn Journal>, NodeError> {
     tokio::select! {
         opened = backends::open(options, env) => opened,
@@ -56,23 +70,6 @@ pub async fn open(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dy
             let reason = format!("it has not answered within {} s", OPEN_MAX.as_secs());
             Err(JournalError::Unavailable { place: options.url.to_string(), reason }.into())
         }
-    }
-}
-
-/// Opens a journal to look at it: nothing is made or changed, and an embedded one may be in use by a node.
-///
-/// # Errors
-/// As for [`open`]; also when there is no journal.
-pub async fn open_to_read(options: &JournalOptions, env: &Arc<dyn Env>) -> Result<Arc<dyn Journal>, NodeError> {
-    match &options.url {
-        JournalUrl::Embedded(dir) => {
-            backends::embedded(dir, options)?;
-            if !dir.join("meta").is_file() {
-                return Err(NodeError::Config(format!("there is no journal in {}", dir.display())));
-            }
-            Ok(Arc::new(readonly::Watched::new(open_read_only(dir)?, env.clone())))
-        }
-        _ => open(options, env).await,
     }
 }
 
@@ -87,11 +84,17 @@ pub(crate) async fn open_followed(
     let data = config.data.as_path();
     let known = Followed::load(data, &**env)?;
     let node = known.as_ref().map_or_else(|| env.random(), |known| known.node);
-    let options = options_of(config, node);
-    if let Some(known) = &known {
-        check_before(known, data, &options.url)?;
+    let options = options_of(config, node, known.is_some());
+    if let (Some(known), JournalUrl::Embedded(dir)) = (&known, &options.url)
+        && dir.join("meta").is_file()
+    {
+        // Opening it would repair what a crash has left there.
+        known.check(data, &options.url, open_read_only(dir)?.identity())?;
     }
-    let journal = open(&options, env).await?;
+    let journal = open(&options, env).await.map_err(|error| match (&known, error) {
+        (Some(known), NodeError::Journal(JournalError::NoJournal { .. })) => known.missing(data, &options.url),
+        (_, error) => error,
+    })?;
     if let Some(known) = &known
         && let Err(error) = known.check(data, &options.url, journal.identity())
     {
@@ -125,17 +128,10 @@ fn absolute(url: JournalUrl) -> JournalUrl {
     }
 }
 
-fn options_of(config: &NodeConfig, node: u64) -> JournalOptions {
+fn options_of(config: &NodeConfig, node: u64, is_known: bool) -> JournalOptions {
     let url = config.journal.clone().unwrap_or_else(|| JournalUrl::Embedded(config.data.join("journal")));
-    let url = absolute(url);
-    JournalOptions { url, settings: config.journal_settings.clone(), sync: config.sync, client: format!("{node:016x}") }
-}
-
-/// What can be checked without opening, because opening would make a new journal.
-fn check_before(known: &Followed, data: &Path, url: &JournalUrl) -> Result<(), NodeError> {
-    let JournalUrl::Embedded(dir) = url else { return Ok(()) };
-    if !dir.join("meta").is_file() {
-        return Err(known.missing(data, url));
-    }
-    Ok(known.check(data, url, open_read_only(dir)?.identity())?)
+    // Where the followed journal is missing, a new one would be another one.
+    let opening = if is_known { Opening::Existing } else { Opening::Create };
+    let options = JournalOptions::new(absolute(url), opening, &format!("{node:016x}"));
+    JournalOptions { settings: config.journal_settings.clone(), sync: config.sync, ..options }
 }

@@ -7,8 +7,9 @@ use tidemill_model::payload::{
     DeleteRange, Heartbeat, OperatorDefinition, PayloadError, Quarantined, SamplesView, SeriesDefinition,
 };
 use tidemill_model::{Offset, Record, RecordKind};
+use tidemill_server::journals::Opening;
 
-use super::{Place, find_partition, open_to_read};
+use super::{Place, find_partition, open};
 use crate::clock::now_ns;
 use crate::exit::{Exit, ended};
 use crate::output::{self, Context};
@@ -44,7 +45,7 @@ pub struct InspectArgs {
 pub(super) async fn run(context: &Context, args: &InspectArgs) -> anyhow::Result<()> {
     let since = args.since.as_deref().map(|text| parse_instant(text, now_ns())).transpose();
     let since = since.map_err(|reason| ended(Exit::Usage, reason))?;
-    let journal = open_to_read(&args.place.options()?).await?;
+    let journal = open(&args.place.options(Opening::Read)?).await?;
     let at = TopicPartition::new(&args.topic, args.partition);
     let bounds = find_partition(&*journal, &at).await?;
     let mut from = match since {

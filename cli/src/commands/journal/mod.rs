@@ -14,12 +14,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use tidemill_journal::{Bounds, Env, Journal, SystemEnv, TopicConfig, TopicPartition};
-use tidemill_server::journals::{self, JournalOptions, JournalUrl};
+use tidemill_journal::{Bounds, Env, Journal, JournalError, SystemEnv, TopicConfig, TopicPartition};
+use tidemill_server::NodeError;
+use tidemill_server::journals::{self, JournalOptions, Opening};
 
 use crate::commands::serve::{journal_settings, journal_url, runtime};
 use crate::exit::{Exit, ended};
 use crate::output::Context;
+
+/// What the tools call themselves, where journals ask.
+const TOOL: &str = "tidemill-journal";
 
 /// The commands about journals.
 #[derive(Subcommand, Debug)]
@@ -80,7 +84,7 @@ fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()
 
 impl Place {
     /// What the options name; without any, what the data directory of a node says.
-    fn options(&self) -> anyhow::Result<JournalOptions> {
+    fn options(&self, opening: Opening) -> anyhow::Result<JournalOptions> {
         let data = self.data.clone().unwrap_or_else(|| "tidemill-data".into());
         let url = match &self.journal {
             Some(text) => journal_url(text)?,
@@ -91,7 +95,7 @@ impl Place {
             })?,
         };
         let settings = journal_settings(self.journal_settings.as_deref())?;
-        Ok(JournalOptions { settings, ..JournalOptions::new(url, "tidemill-journal") })
+        Ok(JournalOptions { settings, ..JournalOptions::new(url, opening, TOOL) })
     }
 }
 
@@ -100,20 +104,12 @@ fn world() -> Arc<dyn Env> {
     SystemEnv::new()
 }
 
-/// Opens a journal to look at it.
-async fn open_to_read(options: &JournalOptions) -> anyhow::Result<Arc<dyn Journal>> {
-    require_present(options)?;
-    Ok(journals::open_to_read(options, &world()).await?)
-}
-
-/// An embedded journal that is not there is named before anything is made in its place.
-fn require_present(options: &JournalOptions) -> anyhow::Result<()> {
-    match &options.url {
-        JournalUrl::Embedded(dir) if !dir.join("meta").is_file() => {
-            Err(ended(Exit::NotFound, format!("there is no journal in {}", dir.display())))
-        }
-        _ => Ok(()),
-    }
+/// Opens a journal.
+async fn open(options: &JournalOptions) -> anyhow::Result<Arc<dyn Journal>> {
+    journals::open(options, &world()).await.map_err(|error| match error {
+        NodeError::Journal(error @ JournalError::NoJournal { .. }) => ended(Exit::NotFound, error.to_string()),
+        error => error.into(),
+    })
 }
 
 /// The topic with this name.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidemill_journal::{Bounds, Retention, TopicConfig, TopicPartition};
-use tidemill_server::journals::JournalUrl;
+use tidemill_server::journals::{JournalUrl, Opening};
 
-use super::{Place, open_to_read};
+use super::{Place, open};
 use crate::output::{self, Context, has_colour, say, thousands};
 use crate::table::Table;
 use crate::time::format_time;
@@ -21,8 +21,8 @@ struct Line {
 }
 
 pub(super) async fn run(context: &Context, place: &Place) -> anyhow::Result<()> {
-    let options = place.options()?;
-    let journal = open_to_read(&options).await?;
+    let options = place.options(Opening::Read)?;
+    let journal = open(&options).await?;
     let mut lines = Vec::new();
     for topic in journal.topics().await? {
         for partition in 0..topic.partitions {

@@ -5,9 +5,9 @@ use serde_json::json;
 use tidemill_journal::{Bounds, Journal, JournalError, ReadLimits, TopicPartition};
 use tidemill_model::Offset;
 use tidemill_server::NodeError;
-use tidemill_server::journals::{self, JournalOptions};
+use tidemill_server::journals::Opening;
 
-use super::{Place, find_partition, find_topic, open_to_read, require_present, world};
+use super::{Place, find_partition, find_topic, open};
 use crate::clock::now_ns;
 use crate::exit::{Exit, ended};
 use crate::output::{self, Context, confirm, say, thousands};
@@ -57,22 +57,21 @@ struct Cut {
 pub(super) async fn run(context: &Context, args: &TrimArgs) -> anyhow::Result<()> {
     let time = args.before_time.as_deref().map(|text| parse_instant(text, now_ns())).transpose();
     let time = time.map_err(|reason| ended(Exit::Usage, reason))?;
-    let options = args.place.options()?;
-    let journal = if args.dry_run { open_to_read(&options).await? } else { open_to_change(&options).await? };
+    let options = args.place.options(if args.dry_run { Opening::Read } else { Opening::Existing })?;
+    let journal = open(&options).await.map_err(advise)?;
     let result = trim(context, args, time, &*journal).await;
     journal.close().await;
     result
 }
 
-async fn open_to_change(options: &JournalOptions) -> anyhow::Result<std::sync::Arc<dyn Journal>> {
-    require_present(options)?;
-    match journals::open(options, &world()).await {
-        Ok(journal) => Ok(journal),
-        Err(NodeError::Journal(error @ JournalError::InUse { .. })) => {
+/// Says how to trim a journal that a node is writing.
+fn advise(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(NodeError::Journal(error @ JournalError::InUse { .. })) => {
             let advice = "or trim it through the node that writes it, with --journal grpc://HOST:PORT";
-            Err(ended(Exit::Refused, format!("{error};\n  {advice}")))
+            ended(Exit::Refused, format!("{error};\n  {advice}"))
         }
-        Err(error) => Err(error.into()),
+        _ => error,
     }
 }
 

@@ -9,10 +9,10 @@ use clap::Args;
 use serde_json::json;
 use tidemill_journal::{Journal, JournalError, ReadLimits, TopicPartition};
 use tidemill_journal_embedded::{Damage, Head, Report, verify_against};
-use tidemill_server::journals::JournalUrl;
+use tidemill_server::journals::{JournalUrl, Opening};
 
 use super::topics::size_of;
-use super::{Place, open_to_read, require_present, world};
+use super::{Place, open, world};
 use crate::clock::{Stopwatch, pause};
 use crate::exit::{Exit, ended};
 use crate::output::{self, Context, say, thousands};
@@ -70,10 +70,10 @@ impl Pace {
 }
 
 pub(super) async fn verify(context: &Context, args: &VerifyArgs) -> anyhow::Result<()> {
-    let options = args.place.options()?;
-    require_present(&options)?;
+    let options = args.place.options(Opening::Read)?;
     let report = match &options.url {
         JournalUrl::Embedded(dir) => {
+            open(&options).await?;
             let bar = progress::bytes(size_of(dir).unwrap_or(0), "verifying");
             let report = verify_against(dir, &args.expect, |report| bar.set_position(report.bytes));
             bar.finish_and_clear();
@@ -83,7 +83,7 @@ pub(super) async fn verify(context: &Context, args: &VerifyArgs) -> anyhow::Resu
             let message = "only embedded journals have a running hash: compare copies of others with `journal copy`";
             return Err(ended(Exit::Refused, message));
         }
-        _ => check_records(&*open_to_read(&options).await?, "verifying", &Pace::new(None)).await?,
+        _ => check_records(&*open(&options).await?, "verifying", &Pace::new(None)).await?,
     };
     if !context.json {
         report.heads.iter().try_for_each(output::line)?;
@@ -92,19 +92,18 @@ pub(super) async fn verify(context: &Context, args: &VerifyArgs) -> anyhow::Resu
 }
 
 pub(super) async fn scrub(context: &Context, args: &ScrubArgs) -> anyhow::Result<()> {
-    let options = args.place.options()?;
-    require_present(&options)?;
+    let options = args.place.options(Opening::Read)?;
     let report = match &options.url {
         JournalUrl::Embedded(dir) => {
+            open(&options).await?;
             let bar = progress::bytes(size_of(dir).unwrap_or(0), "scrubbing");
-            let report = tidemill_journal_embedded::scrub(dir, args.rate, &*world(), |report| {
-                bar.set_position(report.bytes);
-            });
-            let report = report.await;
+            let env = world();
+            let report =
+                tidemill_journal_embedded::scrub(dir, args.rate, &*env, |report| bar.set_position(report.bytes)).await;
             bar.finish_and_clear();
             report.context("scrub")?
         }
-        _ => check_records(&*open_to_read(&options).await?, "scrubbing", &Pace::new(Some(args.rate))).await?,
+        _ => check_records(&*open(&options).await?, "scrubbing", &Pace::new(Some(args.rate))).await?,
     };
     tell(context, &report)
 }

@@ -22,11 +22,11 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use tidemill_journal::{Batch, Env, ErrorKind, Journal, ReadLimits, Receipt, Retention, TopicConfig, TopicPartition};
 use tidemill_model::{NewRecord, Offset, Record};
-use tidemill_server::journals::{self, JournalOptions};
+use tidemill_server::journals::{JournalOptions, Opening};
 
 use self::compare::{Compared, compare, skip_copied};
 use super::map::{MapWriter, PositionMap};
-use super::{find_topic, open_to_read, world};
+use super::{TOOL, find_topic, open, world};
 use crate::commands::serve::{journal_settings, journal_url};
 use crate::exit::{Exit, ended};
 use crate::output::{self, Context, say, thousands};
@@ -88,16 +88,16 @@ struct Span {
 }
 
 pub(super) async fn run(context: &Context, args: &CopyArgs) -> anyhow::Result<()> {
-    let options = |url: &str, settings: &Option<PathBuf>| {
+    let options = |url: &str, settings: &Option<PathBuf>, opening| {
         let settings = journal_settings(settings.as_deref())?;
-        anyhow::Ok(JournalOptions { settings, ..JournalOptions::new(journal_url(url)?, "tidemill-copy") })
+        anyhow::Ok(JournalOptions { settings, ..JournalOptions::new(journal_url(url)?, opening, TOOL) })
     };
-    let (from, to) = (options(&args.from, &args.from_settings)?, options(&args.to, &args.to_settings)?);
-    let env = world();
-    let source = open_to_read(&from).await.with_context(|| format!("open {}", from.url))?;
+    let from = options(&args.from, &args.from_settings, Opening::Read)?;
+    let to = options(&args.to, &args.to_settings, Opening::Create)?;
+    let source = open(&from).await.with_context(|| format!("open {}", from.url))?;
     let topics = wanted(&*source, &args.topics).await?;
-    let target = journals::open(&to, &env).await.with_context(|| format!("open {}", to.url))?;
-    let result = copy_all(context, args, (&from, source), (&to, target.clone()), topics, env).await;
+    let target = open(&to).await.with_context(|| format!("open {}", to.url))?;
+    let result = copy_all(context, args, (&from, source), (&to, target.clone()), topics, world()).await;
     target.close().await;
     result
 }
