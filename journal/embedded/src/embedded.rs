@@ -465,15 +465,22 @@ fn check_topic(topic: &TopicConfig) -> Result<(), JournalError> {
     Ok(())
 }
 
+fn is_missing_file(storage: &dyn Storage, path: &Path) -> bool {
+    matches!(storage.open(path, Open::Read), Err(e) if e.kind() == ErrorKind::NotFound)
+}
+
 /// Makes the directory of a journal, and the names on the way to it durable: it must not be lost with all that is in it.
 fn create_dir(storage: &dyn Storage, dir: &Path) -> Result<(), JournalError> {
     let is_missing = |path: &&Path| matches!(storage.list(path), Err(e) if e.kind() == ErrorKind::NotFound);
-    let missing: Vec<_> = dir.ancestors().take_while(is_missing).collect();
+    let missing = dir.ancestors().take_while(is_missing).count();
     storage.create_dir_all(dir).map_err(|e| io_error("create", dir, &e))?;
-    for parent in missing.iter().filter_map(|made| made.parent()) {
+    // An attempt before may have got as far as making it.
+    let is_new = is_missing_file(storage, &dir.join("meta"));
+    for parent in dir.ancestors().take(missing.max(usize::from(is_new))).filter_map(Path::parent) {
         sync_dir(storage, if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
     }
-    Ok(())
+    // Nor need the names in it be durable: of topics, when the sync that followed them failed.
+    sync_dir(storage, dir)
 }
 
 /// Keeps other writers out of `dir` for as long as the file is open.
@@ -566,6 +573,8 @@ fn open_partition(
             place.storage.remove(&place.dir.join(entry.name)).map_err(|e| io_error("clean up", &place.dir, &e))?;
         }
     }
+    // A segment may have its name although the sync that should have made it durable failed.
+    sync_dir(&*place.storage, &place.dir)?;
     let found = recover(&place)?;
     let lane = crc32c::crc32c(place.at.topic.as_bytes()).wrapping_add(place.at.partition) as usize % LANES;
     let log = Arc::new(Log::new(place, found.segments.clone(), found.tail, found.times.clone()));

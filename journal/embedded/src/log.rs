@@ -7,6 +7,7 @@
 //! nothing of what is durable: callers pass it in.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,8 +73,8 @@ pub(crate) struct Log {
     times: Mutex<TimeIndex>,
     segments: RwLock<VecDeque<Segment>>,
     files: Mutex<VecDeque<(u64, Arc<dyn StorageFile>)>>,
-    /// Held while segments are dropped, so that they go in order.
-    dropping: Mutex<()>,
+    /// A segment that is no longer shown and may still have its file; held while segments are dropped, one by one.
+    dropping: Mutex<Option<(PathBuf, bool)>>,
     kept_since: Mutex<Option<i64>>,
 }
 
@@ -88,7 +89,7 @@ impl Log {
             place,
             segments: RwLock::new(segments),
             files: Mutex::default(),
-            dropping: Mutex::new(()),
+            dropping: Mutex::default(),
             kept_since: Mutex::default(),
         }
     }
@@ -178,9 +179,17 @@ impl Log {
 
     /// Drops segments from the front as long as `done` says so of the segment and the one after it.
     pub(crate) fn drop_while(&self, done: impl Fn(&Sealed, &Segment) -> bool) -> Result<u64, JournalError> {
-        let _in_order = self.dropping.lock();
+        let mut dropping = self.dropping.lock();
         let mut dropped = 0;
         loop {
+            // Names may survive a crash in any order, and removals may fail: the next one goes when this one is gone for
+            // good, or there would be a hole.
+            if let Some((path, is_compacted)) = dropping.as_ref() {
+                self.discard(path, *is_compacted).map_err(|e| io_error("remove", path, &e))?;
+                sync_dir(&*self.place.storage, &self.place.dir)?;
+                tracing::info!(path = %path.display(), "segment dropped");
+                *dropping = None;
+            }
             let mut segments = self.segments.write();
             let (Some(first), Some(second)) = (segments.front().cloned(), segments.get(1)) else { break };
             let Some(sealed) = first.sealed.filter(|sealed| done(sealed, second)) else { break };
@@ -188,11 +197,7 @@ impl Log {
             drop(segments);
             *self.kept_since.lock() = Some(sealed.newest_ingest);
             self.files.lock().retain(|(index, _)| *index != first.index);
-            let path = segment_path(&self.place.dir, first.index);
-            self.discard(&path, sealed.is_compacted).map_err(|e| io_error("remove", &path, &e))?;
-            // Names may survive a crash in any order: the next one goes when this one is gone for good.
-            sync_dir(&*self.place.storage, &self.place.dir)?;
-            tracing::info!(path = %path.display(), end = sealed.end, "segment dropped");
+            *dropping = Some((segment_path(&self.place.dir, first.index), sealed.is_compacted));
             dropped += 1;
         }
         Ok(dropped)
@@ -203,7 +208,11 @@ impl Log {
         if !is_compacted && self.ahead.recycle(&self.place, path)? {
             return Ok(());
         }
-        self.place.storage.remove(path)
+        match self.place.storage.remove(path) {
+            // An attempt before may have got so far.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     }
 
     /// Drops what `retention` does not keep of the records before `tail`, as far as nobody needs it: nothing that lies

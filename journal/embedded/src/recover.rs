@@ -141,7 +141,7 @@ pub(crate) fn segment_paths(storage: &dyn Storage, dir: &Path) -> Result<Vec<(u6
 fn find_end(place: &Place, last: &Segment, found: &mut Recovered) -> Result<(), JournalError> {
     let path = segment_path(&place.dir, last.index);
     let base = last.index * place.segment_bytes;
-    let bytes = read_whole(&*place.storage, &path, place.segment_bytes)?;
+    let mut bytes = read_whole(&*place.storage, &path, place.segment_bytes)?;
     let (mut ordinal, mut newest, mut end) = (last.first_ordinal, found.newest_ingest, last.previous_end);
     let (times, mut hash, mut hash_from) = (&mut found.times, Hash::default(), SEGMENT_HEADER_BYTES as usize);
     let mut is_sealed = false;
@@ -164,7 +164,10 @@ fn find_end(place: &Place, last: &Segment, found: &mut Recovered) -> Result<(), 
         }
         _ => false,
     });
-    let tail = tail.min(base + bytes.len() as u64);
+    // A head that says how far zeros go stands for them; the file may end before they do.
+    if (bytes.len() as u64) < tail - base {
+        bytes.resize((tail - base) as usize, 0);
+    }
     (found.tail, found.ordinal, found.newest_ingest, found.end) = (tail, ordinal, newest, end);
     found.chain = Chain::new(hash);
     found.chain.update(bytes.get(hash_from..(tail - base) as usize).unwrap_or_default());

@@ -147,7 +147,13 @@ impl Writer {
         let path = segment_path(dir, index);
         let error = |e| io_error("open", &path, &e);
         let file = storage.open(&path, Open::Write).map_err(error)?;
-        file.set_size(found.tail % segment_bytes).map_err(error)?;
+        let within = found.tail % segment_bytes;
+        file.set_size(within).map_err(error)?;
+        // Where a sync failed in this boot, the system takes pages for clean that never reached the disk. Only what is
+        // written again does: everything of which no mark says that it was synced.
+        let from = found.mark.synced.clamp(found.tail - within, found.tail) % segment_bytes;
+        let doubtful = file.read_at(from, (within - from) as usize).map_err(error)?;
+        file.write_at(&[doubtful.into()], from).map_err(error)?;
         let (tail, end, ordinal) = (found.tail, found.end, found.ordinal);
         let at = State { file, index, tail, written: tail, end, ordinal, newest_ingest: found.newest_ingest };
         let mut writer = Self {

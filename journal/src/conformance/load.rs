@@ -113,6 +113,7 @@ struct Follower {
     next: u64,
     seen: Vec<Record>,
     furthest_start: Offset,
+    is_behind_gap: bool,
 }
 
 impl Follower {
@@ -124,6 +125,10 @@ impl Follower {
                 Ok(batch) => {
                     assert!(!batch.records.is_empty(), "a reader is not left waiting while records are there");
                     for found in &batch.records {
+                        if std::mem::take(&mut self.is_behind_gap) {
+                            assert!(found.ordinal > self.next, "a gap that hides nothing");
+                            self.next = found.ordinal;
+                        }
                         assert_eq!(found.ordinal, self.next, "a hole that nobody was told of");
                         assert_is(found, found.sequence, found.payload.len());
                         self.next = found.ordinal + 1;
@@ -134,22 +139,10 @@ impl Follower {
                 Err(JournalError::Trimmed { from, start }) => {
                     assert_eq!(from, self.from, "the error names what was asked for");
                     assert!(start > self.from, "a gap has an extent");
-                    (self.from, self.furthest_start) = (start, start);
-                    self.gap(journal, number).await;
+                    (self.from, self.furthest_start, self.is_behind_gap) = (start, start, true);
                 }
                 Err(other) => panic!("a read beside appends and trims: {other:?}"),
             }
-        }
-    }
-
-    /// Counts on from the first record after a gap, unless a trim was faster again.
-    async fn gap(&mut self, journal: &dyn Journal, number: u32) {
-        let limits = ReadLimits { bytes: 1, ..ReadLimits::default() };
-        if let Ok(batch) = journal.read(&partition(number), self.from, limits).await
-            && let Some(first) = batch.records.first()
-        {
-            assert!(first.ordinal > self.next, "a gap that hides nothing");
-            self.next = first.ordinal;
         }
     }
 }
