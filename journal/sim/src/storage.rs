@@ -87,7 +87,13 @@ impl SimDisk {
         self.0.lock().faults = faults;
     }
 
-    /// Lets the power go and come back: what survives, on a disk without faults, which counts its I/Os on.
+    /// Leaves room for so many bytes more; `None`: for as many as anybody likes.
+    pub fn set_free(&self, bytes: Option<u64>) {
+        let mut state = self.0.lock();
+        state.faults.room = bytes.map(|bytes| state.world.used() + bytes);
+    }
+
+    /// Lets the power go and come back: what survives, on a disk without faults, which counts its I/Os and lies on.
     #[must_use]
     pub fn power_cycle(&self, survives: Survives) -> Self {
         let mut state = self.0.lock();
@@ -95,7 +101,9 @@ impl SimDisk {
         let mut rng = state.rng.fork();
         let world = state.world.after_power_loss(survives, &mut rng);
         let after = Self::new(world, Faults::default(), rng, state.trace.clone());
-        after.0.lock().io_count = state.io_count;
+        let mut again = after.0.lock();
+        (again.io_count, again.lies) = (state.io_count, state.lies);
+        drop(again);
         after
     }
 }
