@@ -21,7 +21,7 @@ use futures::stream::FuturesUnordered;
 use tidemill_journal::{ErrorKind, JournalError, Receipt};
 
 use crate::lease::Standing;
-use crate::page::{Attempt, HEADER_BYTES, Page, PageHeader, Tip, encode, offset};
+use crate::page::{Attempt, HEADER_BYTES, Page, PageHeader, Tip, encode, offset, place};
 use crate::partition::Partition;
 use crate::queue::Append;
 use crate::store::{Backoff, Counters, Created, Store};
@@ -37,6 +37,15 @@ enum Settled {
     Mine,
     /// Somebody else's page has this number; the lease its writer knew.
     Beaten(u64),
+}
+
+/// What that means for its appends.
+enum Fate {
+    Written,
+    /// Nothing of it counts, nor of the pages behind it.
+    Beaten(u64),
+    /// This writer was away for so long that what would tell is gone.
+    Unknown,
 }
 
 struct InFlight {
@@ -185,34 +194,25 @@ impl Appender {
         if let Some(there) = self.pipeline.iter_mut().find(|there| there.header.page == page) {
             there.settled = Some(settled);
         }
-        while let Some(settled) = self.pipeline.front_mut().and_then(|head| head.settled.take()) {
-            let lost = match settled {
-                Settled::Mine => (!self.commit().await).then_some(self.standing.epoch),
-                Settled::Beaten(epoch) => Some(epoch),
-            };
-            if let Some(epoch) = lost {
-                return self.give_way(epoch).await;
+        loop {
+            let Some(head) = self.pipeline.front_mut() else { break };
+            let Some(settled) = head.settled.take() else { break };
+            let (partition, header) = (self.partition.clone(), head.header.clone());
+            match fate(&partition, &header, settled).await {
+                Fate::Written => self.commit().await,
+                Fate::Beaten(epoch) => return self.give_way(epoch).await,
+                Fate::Unknown => return self.lose_track(),
             }
         }
         // Failing to look is no reason to stop.
         let _ = self.standing.look(&self.partition, self.writer).await;
     }
 
-    /// Acknowledges the first page, unless its name was free only because it had been collected.
-    async fn commit(&mut self) -> bool {
+    /// Acknowledges the first page.
+    async fn commit(&mut self) {
         let partition = self.partition.clone();
-        let page = self.pipeline.front().map_or(0, |head| head.header.page);
-        let mut backoff = Backoff::new();
-        let floor = loop {
-            match partition.boundary().await {
-                Ok(boundary) => break boundary.floor.next_page,
-                Err(_) => partition.store.wait(&mut backoff).await,
-            }
-        };
-        if page < floor {
-            return false;
-        }
-        let Some(head) = self.pipeline.pop_front() else { return true };
+        let Some(head) = self.pipeline.pop_front() else { return };
+        let page = head.header.page;
         partition.remember(&head.header, Some(Arc::new(Page::own(head.header.clone(), &head.bytes))));
         partition.learn(Tip::after(&head.header));
         let counters = &partition.store.counters;
@@ -231,7 +231,15 @@ impl Appender {
             self.hinted = page;
             partition.leave_hint().await;
         }
-        true
+    }
+
+    /// Gives up on all that is on its way: its callers hear from the dropped channels that nobody knows.
+    fn lose_track(&mut self) {
+        self.puts = FuturesUnordered::new();
+        for append in self.pipeline.drain(..).flat_map(|page| page.appends) {
+            self.partition.queue.forget(append.bytes);
+        }
+        self.is_at_tail = false;
     }
 
     /// Takes everything back that is on its way, and looks where to go on.
@@ -245,6 +253,38 @@ impl Appender {
             tracing::debug!(%error, "the lease was not taken");
         }
     }
+}
+
+/// What became of a page all before which are settled. An object under its name says so only as long as the page is not below the floor:
+/// after that the name may have been free because it was collected, or taken by somebody who overslept. Then the
+/// segment says it.
+async fn fate(partition: &Partition, header: &PageHeader, settled: Settled) -> Fate {
+    let (page, mut backoff) = (header.page, Backoff::new());
+    let error = loop {
+        match partition.boundary().await {
+            Ok(boundary) if page >= boundary.floor.next_page => {
+                return match settled {
+                    Settled::Mine => Fate::Written,
+                    Settled::Beaten(epoch) => Fate::Beaten(epoch),
+                };
+            }
+            Ok(boundary) if page < place(boundary.start).0 => return Fate::Unknown,
+            Ok(boundary) => match partition.from_segments(page, &boundary).await {
+                Ok(Some(found)) if found.header.page == page => {
+                    let is_mine = found.header.nonce == header.nonce;
+                    return if is_mine { Fate::Written } else { Fate::Beaten(found.header.epoch) };
+                }
+                // A void page, unless key compaction left nothing of it.
+                Ok(_) if boundary.thinned.is_none() => return Fate::Beaten(header.epoch),
+                Ok(_) => return Fate::Unknown,
+                Err(error) => break error,
+            },
+            Err(error) if error.kind() != ErrorKind::Retry => break error,
+            Err(_) => partition.store.wait(&mut backoff).await,
+        }
+    };
+    tracing::error!(%error, page, "what became of a page cannot be told");
+    Fate::Unknown
 }
 
 /// Creates the page and finds out what became of it, however long that takes.

@@ -72,7 +72,13 @@ impl Partition {
             false => is_thinned || from == start || from == Offset(0),
         };
         if !is_there {
-            return Err(refused());
+            let Boundary { start, gone, .. } = self.boundary().await?;
+            return match from {
+                _ if from < gone => Err(JournalError::Trimmed { from: asked, start }),
+                // A trim has overtaken us without taking anything that was still to be read.
+                _ if from < start => Ok(None),
+                _ => Err(refused()),
+            };
         }
         let mut batch = Batch { records: Vec::new(), next: from };
         let mut taken = 0;

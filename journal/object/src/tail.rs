@@ -49,7 +49,8 @@ impl Partition {
             true => hint.page,
             false => floor.next_page,
         };
-        let mut found = self.store.newest(from, |page| self.keys.page(page)).await?;
+        let last = self.store.newest(from, |page| self.keys.page(page)).await?;
+        let mut found = last;
         while found > floor.next_page {
             found = found.saturating_sub(PIPELINE_MAX).max(floor.next_page);
             if let Object::Found(bytes) = self.object(found, false).await? {
@@ -60,7 +61,22 @@ impl Partition {
                 }
             }
         }
-        self.follow(Fetch::Headers, u64::MAX).await.map(drop)
+        self.follow(Fetch::Headers, u64::MAX).await?;
+        self.check_hole(last).await
+    }
+
+    /// Whether page `last`, which is there, proves that the page missing at the tip was there once.
+    async fn check_hole(&self, last: u64) -> Result<(), JournalError> {
+        let missing = self.tip().next_page;
+        if last <= missing {
+            return Ok(());
+        }
+        let Object::Found(bytes) = self.object(last, false).await? else { return Ok(()) };
+        let header = PageHeader::decode(&bytes, &self.stream, last, &self.keys.page(last))?;
+        let key = self.keys.page(missing);
+        let reason = format!("the page is missing, but the writer of page {last} knew it");
+        let is_orphan = last - u64::from(header.unconfirmed) <= missing;
+        is_orphan.then_some(()).ok_or_else(|| corrupt(&key, 0, reason))
     }
 
     /// The hint, or where there is none worth believing: the beginning.
