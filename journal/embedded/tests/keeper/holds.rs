@@ -8,7 +8,7 @@ use tidemill_journal_embedded::{EmbeddedJournal, Keeping, open_read_only};
 use tidemill_model::Offset;
 
 use crate::common::{ManualEnv, at, record};
-use crate::world::{World, create, idle, open, until};
+use crate::world::{Fault, World, create, idle, open, until};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -87,6 +87,24 @@ async fn holds_are_written_down_while_the_journal_is_open() {
     let is_there = || outside.holds().unwrap().iter().any(|hold| hold.from == ends[0]);
     until(&env, Duration::from_secs(1), "the hold is written down", is_there).await;
     journal.close().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_at_any_call_only_puts_off_writing_holds_down() {
+    for n in 0..5 {
+        let (dir, env, world) = (TempDir::new().unwrap(), ManualEnv::new(), World::new());
+        let journal = open(&world, dir.path(), idle(), env.clone());
+        create(&journal, Retention::default()).await;
+        let ends = append(&journal, 0..2).await;
+        world.fail_at(n, Fault::Full);
+        journal.hold(&at(), "r1", Some(ends[0]));
+        let outside = open_read_only(dir.path()).unwrap();
+        let is_there = || outside.holds().unwrap().iter().any(|hold| hold.from == ends[0]);
+        until(&env, Duration::from_secs(1), "the hold is written down", is_there).await;
+        append(&journal, 2..4).await;
+        journal.close().await;
+        assert!(world.has_failed(), "call {n} has come");
+    }
 }
 
 #[tokio::test]
