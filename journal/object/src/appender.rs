@@ -194,8 +194,7 @@ impl Appender {
         if let Some(there) = self.pipeline.iter_mut().find(|there| there.header.page == page) {
             there.settled = Some(settled);
         }
-        loop {
-            let Some(head) = self.pipeline.front_mut() else { break };
+        while let Some(head) = self.pipeline.front_mut() {
             let Some(settled) = head.settled.take() else { break };
             let (partition, header) = (self.partition.clone(), head.header.clone());
             match fate(&partition, &header, settled).await {
@@ -269,7 +268,7 @@ async fn fate(partition: &Partition, header: &PageHeader, settled: Settled) -> F
                 };
             }
             Ok(boundary) if page < place(boundary.start).0 => return Fate::Unknown,
-            Ok(boundary) => match partition.from_segments(page, &boundary).await {
+            Ok(boundary) => match partition.in_segments(page, &boundary).await {
                 Ok(Some(found)) if found.header.page == page => {
                     let is_mine = found.header.nonce == header.nonce;
                     return if is_mine { Fate::Written } else { Fate::Beaten(found.header.epoch) };

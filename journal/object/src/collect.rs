@@ -247,7 +247,7 @@ impl Partition {
         }
         let (mut all, mut weight) = (Vec::new(), 0);
         let mut number = place(boundary.start).0;
-        while let Some(page) = self.from_segments(number, &boundary).await? {
+        while let Some(page) = self.in_segments(number, &boundary).await? {
             number = page.header.page + 1;
             weight += page.weight();
             if weight > THINNED_BYTES_MAX {

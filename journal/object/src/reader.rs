@@ -121,7 +121,7 @@ impl Partition {
             let floor = boundary.floor.next_page;
             number = number.max(place(boundary.start).0);
             if number < floor {
-                if let Some(page) = self.from_segments(number, &boundary).await? {
+                if let Some(page) = self.in_segments(number, &boundary).await? {
                     return Ok(Some(page));
                 }
                 number = floor;

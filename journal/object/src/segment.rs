@@ -238,7 +238,7 @@ impl Partition {
     ///
     /// # Errors
     /// Those of the store; [`JournalError::Corrupt`].
-    pub(crate) async fn from_segments(
+    pub(crate) async fn in_segments(
         &self,
         mut page: u64,
         boundary: &crate::objects::Boundary,
