@@ -1,5 +1,7 @@
 //! A journal in a simulated world: opening it, what clients do to it, and what must be there afterwards.
 
+#![allow(dead_code, reason = "every test file uses its own part of it")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
