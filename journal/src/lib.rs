@@ -27,5 +27,7 @@ pub use share::{Assignment, Share};
 pub const TOPIC_DATA: &str = "data";
 /// Name of the configuration topic: series and operators. One partition.
 pub const TOPIC_CATALOG: &str = "catalog";
+/// Name of the compacted topic with installed plugins, by hash. One partition.
+pub const TOPIC_PLUGINS: &str = "plugins";
 /// Name of the topic with records that a follower could not apply. One partition.
 pub const TOPIC_QUARANTINE: &str = "quarantine";

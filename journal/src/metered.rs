@@ -12,7 +12,8 @@ use futures::future::BoxFuture;
 use tidemill_model::{JournalIdentity, NewRecord, Offset};
 
 use crate::{
-    Batch, Bounds, Env, ErrorKind, Journal, JournalError, Metric, ReadLimits, Receipt, TopicConfig, TopicPartition,
+    Batch, Bounds, Env, ErrorKind, Journal, JournalError, Metric, ReadLimits, Receipt, Share, TopicConfig,
+    TopicPartition,
 };
 
 /// Upper bounds of the buckets of a [`Histogram`], in microseconds; one more has no bound.
@@ -191,6 +192,10 @@ impl Journal for Metered {
 
     fn hold(&self, at: &TopicPartition, follower: &str, from: Option<Offset>) {
         self.inner.hold(at, follower, from);
+    }
+
+    fn share(&self, topic: &str, group: &str) -> BoxFuture<'_, Result<Share, JournalError>> {
+        self.inner.share(topic, group)
     }
 
     fn metrics(&self) -> Vec<Metric> {

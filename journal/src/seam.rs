@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use tidemill_model::position::PARTITIONS_MAX;
 use tidemill_model::{JournalIdentity, NewRecord, Offset, Record};
 
-use crate::JournalError;
+use crate::{JournalError, Share};
 
 /// A shared, durable, ordered log of records in topics and partitions.
 ///
@@ -76,6 +76,18 @@ pub trait Journal: Send + Sync + 'static {
     /// gives way when the disk is nearly full or the follower has not been heard of for days. Where a broker decides
     /// on retention nothing is held.
     fn hold(&self, at: &TopicPartition, follower: &str, from: Option<Offset>);
+
+    /// Takes part in dividing the partitions of `topic` between all nodes that name the same `group`. A journal that has
+    /// nobody who could divide gives everyone everything: results that are appended twice are dropped by followers.
+    fn share(&self, topic: &str, _group: &str) -> BoxFuture<'_, Result<Share, JournalError>> {
+        let topic = topic.to_owned();
+        Box::pin(async move {
+            let topics = self.topics().await?;
+            let found = topics.into_iter().find(|known| known.name == topic);
+            let found = found.ok_or(JournalError::NoSuchPartition { topic, partition: 0 })?;
+            Ok(Share::all(found.partitions))
+        })
+    }
 
     /// Numbers about this journal since it was opened; the same names every time.
     fn metrics(&self) -> Vec<Metric>;

@@ -46,6 +46,8 @@ pub enum RecordKind {
     Series = 16,
     /// Deploys or changes an operator ([`crate::payload::OperatorDefinition`]).
     Operator = 17,
+    /// An installed plugin: the payload is the Wasm file, the key its hash.
+    Plugin = 18,
     /// A record that a follower could not apply ([`crate::payload::Quarantined`]).
     Quarantined = 32,
 }
@@ -53,8 +55,10 @@ pub enum RecordKind {
 impl RecordKind {
     /// The kind with this persisted number.
     pub fn from_number(number: u8) -> Option<Self> {
-        use RecordKind::{DeleteRange, Heartbeat, Operator, Quarantined, Samples, Series};
-        [Samples, Heartbeat, DeleteRange, Series, Operator, Quarantined].into_iter().find(|k| *k as u8 == number)
+        use RecordKind::{DeleteRange, Heartbeat, Operator, Plugin, Quarantined, Samples, Series};
+        [Samples, Heartbeat, DeleteRange, Series, Operator, Plugin, Quarantined]
+            .into_iter()
+            .find(|k| *k as u8 == number)
     }
 }
 

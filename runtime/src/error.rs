@@ -24,6 +24,9 @@ pub enum RuntimeError {
         /// The system's message.
         reason: String,
     },
+    /// The journal could not be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 impl RuntimeError {
@@ -95,9 +98,6 @@ pub enum DeployError {
     /// The journal could not take the definition.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// A first checkpoint could not be written.
-    #[error(transparent)]
-    Storage(#[from] RuntimeError),
 }
 
 impl DeployError {

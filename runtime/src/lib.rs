@@ -20,6 +20,7 @@ mod history;
 mod operator;
 mod plugins;
 mod runtime;
+mod shared_plugins;
 mod supervisor;
 
 pub use error::{DeployError, HistoryError, InstallError, RuntimeError};

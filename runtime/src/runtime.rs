@@ -7,19 +7,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
-use tidemill_journal::{Catalog, Cursor, Env, Journal, TOPIC_DATA, TopicPartition};
+use tidemill_journal::{Catalog, Env, Journal, Share, TOPIC_DATA, TopicPartition};
+use tidemill_model::Offset;
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
 use tokio::sync::oneshot;
 
 use crate::error::{DeployError, InstallError, RuntimeError};
 use crate::guest::{Instance, Limits, LogLine, Logs, Plugin, World, engine};
 use crate::history::History;
-use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::Surroundings;
 use crate::operator::spec::{DeployRequest, Spec, Start};
 use crate::operator::status::OperatorStatus;
 use crate::plugins::{PluginInfo, Plugins};
+use crate::shared_plugins;
 use crate::supervisor::Supervisor;
 
 /// What the runtime needs to know.
@@ -51,12 +53,15 @@ pub struct Runtime {
     pub(crate) plugins: Plugins,
     pub(crate) around: Surroundings,
     pub(crate) supervisor: Mutex<Supervisor>,
+    /// Which partitions this node works on.
+    pub(crate) share: Share,
     /// Deploys happen one after the other, so that generations grow.
     pub(crate) deploying: tokio::sync::Mutex<()>,
 }
 
 impl Runtime {
-    /// Opens the runtime. No operator runs before [`Runtime::run`].
+    /// Opens the runtime. No operator runs before [`Runtime::run`], and then only in the partitions that `share` gives to
+    /// this node.
     ///
     /// # Errors
     /// When the directory cannot be used or this machine cannot run Wasm.
@@ -66,21 +71,26 @@ impl Runtime {
         partitions: u32,
         catalog: Arc<Catalog>,
         history: Arc<dyn History>,
+        share: Share,
         env: Arc<dyn Env>,
     ) -> Result<Arc<Self>, RuntimeError> {
+        shared_plugins::create_topic(&*journal).await?;
         let plugins = Plugins::open(config.dir.join("plugins"), engine()?, env.clone())?;
         let checkpoint_every = config.checkpoint_every;
         let around = Surroundings { journal, catalog, history, env, partitions, checkpoint_every };
         let supervisor = Mutex::new(Supervisor::default());
-        Ok(Arc::new(Self { config, plugins, around, supervisor, deploying: tokio::sync::Mutex::default() }))
+        Ok(Arc::new(Self { config, plugins, around, supervisor, share, deploying: tokio::sync::Mutex::default() }))
     }
 
-    /// Checks, compiles, tries and stores a plugin. Blocks for as long as compiling takes; call it on a thread of its own.
+    /// Checks, compiles, tries and stores a plugin, and hands it to the other nodes on this journal. Blocks for as long as
+    /// compiling takes; call it on a thread of its own.
     ///
     /// # Errors
     /// Why the file is not accepted, and what to do about it.
-    pub fn install(&self, wasm: &[u8]) -> Result<PluginInfo, InstallError> {
-        self.plugins.install(wasm)
+    pub async fn install(&self, wasm: Bytes) -> Result<PluginInfo, InstallError> {
+        let info = self.plugins.install(&wasm)?;
+        shared_plugins::offer(&*self.around.journal, &info.hash, wasm).await.map_err(RuntimeError::from)?;
+        Ok(info)
     }
 
     /// The installed plugins, by name, the newest of a name first.
@@ -100,11 +110,11 @@ impl Runtime {
         // Never the number of an operator that was removed: followers would drop the new one's outputs as repetitions.
         let now_ms = u64::try_from(self.around.env.now() / 1_000_000).unwrap_or(0);
         let generation = self.definition(&name).map_or(now_ms, |old| now_ms.max(old.generation + 1));
-        let (plugin, spec) = self.try_out(info.hash.clone(), generation, request.clone()).await?;
-        drop(plugin);
-        if request.start == Start::Latest {
-            self.begin_at_latest(&spec).await?;
-        }
+        self.try_out(info.hash.clone(), generation, request.clone()).await?;
+        let begin = match request.start {
+            Start::Latest => self.latest().await?,
+            _ => Vec::new(),
+        };
         let config = serde_json::to_string(&request).expect("a deploy request has a JSON form");
         let state = OperatorState::Running as u32;
         let definition = OperatorDefinition {
@@ -114,6 +124,8 @@ impl Runtime {
             state,
             generation,
             plugin: info.name,
+            start_offsets: begin.iter().map(|(offset, _)| offset.0).collect(),
+            start_ordinals: begin.iter().map(|(_, ordinal)| *ordinal).collect(),
         };
         self.around.catalog.put_operator(definition).await?;
         self.status_of(&name)
@@ -213,7 +225,7 @@ impl Runtime {
         hash: String,
         generation: u64,
         request: DeployRequest,
-    ) -> Result<(Arc<Plugin>, Arc<Spec>), DeployError> {
+    ) -> Result<(), DeployError> {
         let (answer, result) = oneshot::channel();
         let runtime = self.clone();
         let attempt = async move {
@@ -224,29 +236,22 @@ impl Runtime {
         result.await.unwrap_or_else(|_| Err(DeployError::invalid("the plugin could not be tried out")))
     }
 
-    fn try_out_here(
-        &self,
-        hash: &str,
-        generation: u64,
-        request: &DeployRequest,
-    ) -> Result<(Arc<Plugin>, Arc<Spec>), DeployError> {
+    fn try_out_here(&self, hash: &str, generation: u64, request: &DeployRequest) -> Result<(), DeployError> {
         let info = self.find_plugin(hash)?;
         let plugin = self.plugins.compiled(hash).map_err(|error| DeployError::invalid(error.to_string()))?;
         let spec = Spec::new(request, (hash, generation), plugin.world(), &info.about())?;
         let mut trial = Instance::new(&plugin, spec.limits, Arc::new(Logs::default()), self.around.env.clone())?;
-        trial.configure(&spec.params)?;
-        Ok((plugin, Arc::new(spec)))
+        Ok(trial.configure(&spec.params)?)
     }
 
-    /// Writes first checkpoints that hold nothing but a cursor at the journal's present end.
-    async fn begin_at_latest(&self, spec: &Spec) -> Result<(), DeployError> {
-        let dir = self.operator_dir(&spec.name, spec.generation);
+    /// The journal's present end: offset and ordinal of each partition.
+    async fn latest(&self) -> Result<Vec<(Offset, u64)>, DeployError> {
+        let mut ends = Vec::with_capacity(self.around.partitions as usize);
         for partition in 0..self.around.partitions {
             let bounds = self.around.journal.bounds(&TopicPartition::new(TOPIC_DATA, partition)).await?;
-            let cursor = Cursor::at(bounds.durable, bounds.records);
-            CheckpointFile::new(&dir, partition).write(spec, &cursor, &[])?;
+            ends.push((bounds.durable, bounds.records));
         }
-        Ok(())
+        Ok(ends)
     }
 
     fn status_of(&self, name: &str) -> Result<OperatorStatus, DeployError> {

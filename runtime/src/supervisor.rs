@@ -1,11 +1,16 @@
-//! Makes the running operators match the catalog: starts, pauses, stops and clears away.
+//! Makes the running operators match the catalog and the node's share of the partitions: starts, pauses, stops and clears
+//! away.
+//!
+//! A partition that comes from another node is taken up at this node's own checkpoint, or from where the operator starts:
+//! what the other one has appended already is computed again and dropped by every follower.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_journal::env::Task;
-use tidemill_journal::{Follower, TOPIC_DATA, TopicPartition};
+use tidemill_journal::{Cursor, Follower, TOPIC_DATA, TopicPartition};
+use tidemill_model::Offset;
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
 use tokio::sync::watch;
 
@@ -13,6 +18,7 @@ use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::OperatorFold;
 use crate::operator::status::Shared;
 use crate::runtime::Runtime;
+use crate::shared_plugins;
 
 /// How long the supervisor sleeps when the catalog is quiet.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -27,21 +33,25 @@ struct Entry {
     generation: u64,
     state: Option<OperatorState>,
     shared: Arc<Shared>,
-    running: Option<Running>,
+    running: Vec<Running>,
 }
 
-/// The threads of an operator, one per partition.
+/// The thread of an operator in one partition. It may have ended by a failure.
 struct Running {
     stop: watch::Sender<bool>,
-    tasks: Vec<Task>,
+    task: Task,
+    shared: Arc<Shared>,
+    partition: u32,
 }
 
-impl Running {
-    async fn stop(self) {
-        self.stop.send_replace(true);
-        for task in self.tasks {
-            task.join().await;
-        }
+/// Stops threads, each with a last checkpoint.
+async fn stop_all(threads: Vec<Running>) {
+    for running in &threads {
+        running.stop.send_replace(true);
+    }
+    for Running { task, shared, partition, .. } in threads {
+        task.join().await;
+        *shared.partitions[partition as usize].progress.lock() = None;
     }
 }
 
@@ -56,104 +66,100 @@ impl Supervisor {
         self.operators.get(name).filter(|entry| entry.generation == generation).map(|entry| &entry.shared)
     }
 
-    /// Takes out the threads of operators that are not to run as they do.
-    fn take_outdated(&mut self, wanted: &[OperatorDefinition]) -> Vec<Running> {
+    /// Takes out the threads of operators that are not to run as they do, and those in partitions that others own now.
+    fn take_outdated(&mut self, wanted: &[OperatorDefinition], owned: &[u32]) -> Vec<Running> {
         let mut outdated = Vec::new();
         for (name, entry) in &mut self.operators {
             let definition = wanted.iter().find(|definition| &definition.name == name);
             let is_current = definition.is_some_and(|definition| {
                 definition.generation == entry.generation && definition.operator_state() == entry.state
             });
-            if !is_current {
-                outdated.extend(entry.running.take());
-            }
+            outdated.extend(entry.running.extract_if(.., |part| !is_current || !owned.contains(&part.partition)));
         }
         outdated
     }
 }
 
+/// Where an operator starts in a partition when it has no checkpoint there.
+fn begin(definition: &OperatorDefinition, partition: u32) -> Cursor {
+    let at = |values: &[u64]| values.get(partition as usize).copied().unwrap_or(0);
+    Cursor::at(Offset(at(&definition.start_offsets)), at(&definition.start_ordinals))
+}
+
 impl Runtime {
     /// Runs the operators that the catalog names until `stop` turns true; then stops them, each with a last checkpoint.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut news = self.around.catalog.watch();
+        let (mut news, mut share) = (self.around.catalog.watch(), self.share.assignments());
         while !*stop.borrow_and_update() {
-            self.reconcile().await;
+            let owned = share.borrow_and_update().partitions.clone();
+            self.reconcile(&owned).await;
             tokio::select! {
                 changed = stop.changed() => if changed.is_err() { break },
                 changed = news.changed() => if changed.is_err() { break },
+                changed = share.changed() => if changed.is_err() { break },
                 () = self.around.env.sleep(LOOK_EVERY) => {}
             }
         }
         let running: Vec<_> = {
             let mut supervisor = self.supervisor.lock();
-            supervisor.operators.values_mut().filter_map(|entry| entry.running.take()).collect()
+            supervisor.operators.values_mut().flat_map(|entry| entry.running.drain(..)).collect()
         };
-        running.iter().for_each(|running| {
-            running.stop.send_replace(true);
-        });
-        for running in running {
-            running.stop().await;
-        }
+        stop_all(running).await;
         self.clear_away();
     }
 
-    async fn reconcile(self: &Arc<Self>) {
+    async fn reconcile(self: &Arc<Self>, owned: &[u32]) {
         let wanted = self.around.catalog.operators();
-        let outdated = self.supervisor.lock().take_outdated(&wanted);
-        for running in outdated {
-            running.stop().await;
-        }
+        let outdated = self.supervisor.lock().take_outdated(&wanted, owned);
+        stop_all(outdated).await;
         {
             let mut supervisor = self.supervisor.lock();
             let is_wanted = |name: &str| wanted.iter().any(|definition| definition.name == name);
             supervisor.operators.keys().filter(|name| !is_wanted(name)).for_each(|name| self.release(name));
             supervisor.operators.retain(|name, _| is_wanted(name));
             for definition in &wanted {
-                self.match_one(&mut supervisor, definition);
+                self.match_one(&mut supervisor, definition, owned);
             }
         }
         self.clear_away();
     }
 
-    fn match_one(self: &Arc<Self>, supervisor: &mut Supervisor, definition: &OperatorDefinition) {
+    fn match_one(self: &Arc<Self>, supervisor: &mut Supervisor, definition: &OperatorDefinition, owned: &[u32]) {
         let state = definition.operator_state();
         let name = definition.name.clone();
         let new = || Entry {
             generation: definition.generation,
             state: None,
             shared: Shared::new(self.around.partitions),
-            running: None,
+            running: Vec::new(),
         };
         let entry = supervisor.operators.entry(name).or_insert_with(new);
         if entry.generation != definition.generation {
             *entry = new();
         }
-        if entry.state == state {
-            return;
-        }
-        entry.state = state;
-        if state == Some(OperatorState::Running) {
+        if entry.state != state {
+            entry.state = state;
             *entry.shared.failure.lock() = None;
-            entry.running = Some(self.start(definition, &entry.shared));
+        }
+        if state == Some(OperatorState::Running) {
+            let is_new = |partition: &&u32| entry.running.iter().all(|part| part.partition != **partition);
+            let new: Vec<_> = owned.iter().filter(is_new).collect();
+            entry.running.extend(new.into_iter().map(|partition| self.start(definition, *partition, &entry.shared)));
         }
     }
 
-    fn start(self: &Arc<Self>, definition: &OperatorDefinition, shared: &Arc<Shared>) -> Running {
+    fn start(self: &Arc<Self>, definition: &OperatorDefinition, partition: u32, shared: &Arc<Shared>) -> Running {
         let (stop, stopped) = watch::channel(false);
-        let start_one = |partition| {
-            let (runtime, definition) = (self.clone(), definition.clone());
-            let (shared, stopped) = (shared.clone(), stopped.clone());
-            let name = format!("op-{}-{partition}", definition.name);
-            let run = async move {
-                if let Err(reason) = runtime.follow(&definition, partition, &shared, stopped).await {
-                    shared.fail(&definition.name, reason);
-                }
-            };
-            self.around.env.spawn_thread(&name, Box::pin(run))
+        let (runtime, definition, shared) = (self.clone(), definition.clone(), shared.clone());
+        let (name, sharing) = (format!("op-{}-{partition}", definition.name), shared.clone());
+        tracing::info!(operator = definition.name, generation = definition.generation, partition, "operator started");
+        let run = async move {
+            if let Err(reason) = runtime.follow(&definition, partition, &sharing, stopped).await {
+                sharing.fail(&definition.name, reason);
+            }
         };
-        let tasks = (0..self.around.partitions).map(start_one).collect();
-        tracing::info!(operator = definition.name, generation = definition.generation, "operator started");
-        Running { stop, tasks }
+        let task = self.around.env.spawn_thread(&name, Box::pin(run));
+        Running { stop, task, shared, partition }
     }
 
     /// One operator in one partition, on its own thread, until it is stopped.
@@ -164,16 +170,31 @@ impl Runtime {
         shared: &Arc<Shared>,
         stopped: watch::Receiver<bool>,
     ) -> Result<(), String> {
+        self.fetch(&definition.plugin_hash).await?;
         let (plugin, spec) = self.load(definition)?;
         let dir = self.operator_dir(&definition.name, definition.generation);
         let checkpoints = CheckpointFile::new(&dir, partition);
-        let (fold, cursor) = OperatorFold::open(&self.around, (plugin, spec), partition, checkpoints, shared.clone())?;
+        let (around, begin) = (&self.around, begin(definition, partition));
+        let (fold, cursor) = OperatorFold::open(around, (plugin, spec), partition, checkpoints, shared.clone(), begin)?;
         let name = format!("operator {}", definition.name);
         let (journal, env) = (self.around.journal.clone(), self.around.env.clone());
         let follower = Follower::new(&name, TOPIC_DATA, vec![partition], vec![cursor], fold, journal, env)
             .holding_as(&self.holder(&definition.name));
         *shared.partitions[partition as usize].progress.lock() = Some(follower.progress());
         follower.run(stopped).await;
+        Ok(())
+    }
+
+    /// Installs a plugin that another node has offered, if it is missing here.
+    async fn fetch(&self, hash: &str) -> Result<(), String> {
+        if self.plugins.find(hash).is_some() {
+            return Ok(());
+        }
+        let found = shared_plugins::find(&*self.around.journal, hash).await.map_err(|error| error.to_string())?;
+        if let Some(wasm) = found {
+            let info = self.plugins.install(&wasm).map_err(|error| error.to_string())?;
+            tracing::info!(plugin = info.name, hash, "plugin taken over from another node");
+        }
         Ok(())
     }
 

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_journal::env::Task;
-use tidemill_journal::{Catalog, Cursor, Env, Journal, ReadLimits, SystemEnv, TOPIC_DATA, TopicConfig, TopicPartition};
+use tidemill_journal::{
+    Assignment, Catalog, Cursor, Env, Journal, ReadLimits, Share, SystemEnv, TOPIC_DATA, TopicConfig, TopicPartition,
+};
 use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync};
-use tidemill_model::payload::{OperatorState, SamplesBuilder, SamplesView};
+use tidemill_model::payload::{OperatorDefinition, OperatorState, SamplesBuilder, SamplesView};
 use tidemill_model::{
     NewRecord, Offset, Quality, RecordKind, SampleColumn, Series, SeriesId, TimeRange, Value, ValueType,
 };
@@ -35,10 +37,15 @@ struct Node {
 
 impl Node {
     async fn start(dir: &Path, journal: Arc<dyn Journal>) -> Self {
+        Self::start_with(dir, journal, Share::all(1)).await
+    }
+
+    async fn start_with(dir: &Path, journal: Arc<dyn Journal>, share: Share) -> Self {
         let env: Arc<dyn Env> = SystemEnv::new();
         let catalog = Catalog::open(journal.clone()).await.unwrap();
         let config = RuntimeConfig::new(dir.join("runtime"));
-        let opened = Runtime::open(config, journal.clone(), 1, catalog.clone(), Arc::new(NoHistory), env.clone());
+        let opened =
+            Runtime::open(config, journal.clone(), 1, catalog.clone(), Arc::new(NoHistory), share, env.clone());
         let runtime = opened.await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let task = env.spawn("runtime", Box::pin(runtime.clone().run(stopped)));
@@ -106,7 +113,7 @@ async fn an_operator_runs_pauses_restarts_and_goes() {
     let wasm = wat::parse_str(include_str!("guests/sums.wat")).unwrap();
 
     let node = Node::start(dir.path(), journal.clone()).await;
-    let info = node.runtime.install(&wasm).unwrap();
+    let info = node.runtime.install(wasm.into()).await.unwrap();
     assert_eq!((info.name.as_str(), info.world.as_str(), info.outputs.len()), ("sums", "calculation", 2));
     node.write(1, 1.0).await;
     node.runtime.deploy(request("earliest")).await.unwrap();
@@ -146,7 +153,7 @@ async fn a_wrong_deploy_is_refused_with_what_there_is() {
     let node = Node::start(dir.path(), journal(dir.path()).await).await;
     let reason = node.runtime.deploy(request("latest")).await.unwrap_err().to_string();
     assert!(reason.contains("none is installed"), "{reason}");
-    node.runtime.install(&wat::parse_str(include_str!("guests/sums.wat")).unwrap()).unwrap();
+    node.runtime.install(wat::parse_str(include_str!("guests/sums.wat")).unwrap().into()).await.unwrap();
     let mut wrong = request("latest");
     wrong.plugin = "summs".into();
     let reason = node.runtime.deploy(wrong.clone()).await.unwrap_err().to_string();
@@ -160,15 +167,20 @@ async fn a_wrong_deploy_is_refused_with_what_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_whose_plugin_is_gone_fails_alone_and_says_so() {
+async fn an_operator_whose_plugin_nobody_has_fails_alone_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let journal = journal(dir.path()).await;
-    let node = Node::start(dir.path(), journal.clone()).await;
-    node.runtime.install(&wat::parse_str(include_str!("guests/sums.wat")).unwrap()).unwrap();
-    node.runtime.deploy(request("latest")).await.unwrap();
-    node.stop().await;
-    std::fs::remove_dir_all(dir.path().join("runtime/plugins")).unwrap();
-    let node = Node::start(dir.path(), journal).await;
+    let node = Node::start(dir.path(), journal(dir.path()).await).await;
+    let definition = OperatorDefinition {
+        name: "s".into(),
+        plugin_hash: "0".repeat(32),
+        config: serde_json::to_string(&request("latest")).unwrap(),
+        state: OperatorState::Running as u32,
+        generation: 1,
+        plugin: "sums".into(),
+        start_offsets: Vec::new(),
+        start_ordinals: Vec::new(),
+    };
+    node.catalog.put_operator(definition).await.unwrap();
     let env = SystemEnv::new();
     let status = loop {
         let status = node.runtime.operators().remove(0);
@@ -179,4 +191,41 @@ async fn an_operator_whose_plugin_is_gone_fails_alone_and_says_so() {
     };
     assert!(status.last_error.unwrap().contains("not installed"));
     node.stop().await;
+}
+
+fn assigned(generation: u64, partitions: &[u32]) -> Assignment {
+    Assignment { generation, partitions: partitions.to_vec() }
+}
+
+/// The other node has neither plugin nor checkpoint, computes everything again, and nobody sees anything twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_moves_to_another_node_and_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    let (one, of_one) = watch::channel(assigned(1, &[0]));
+    let (other, of_other) = watch::channel(assigned(1, &[]));
+    let first = Node::start_with(&dir.path().join("1"), journal.clone(), Share::changing(of_one, ())).await;
+    let second = Node::start_with(&dir.path().join("2"), journal.clone(), Share::changing(of_other, ())).await;
+    first.runtime.install(wat::parse_str(include_str!("guests/sums.wat")).unwrap().into()).await.unwrap();
+    first.write(1, 100.0).await;
+    first.runtime.deploy(request("latest")).await.unwrap();
+    first.write(2, 1.0).await;
+    assert_eq!(first.outputs("power_s", 1).await, [1.0]);
+
+    one.send_replace(assigned(2, &[]));
+    other.send_replace(assigned(2, &[0]));
+    second.write(3, 2.0).await;
+    assert_eq!(second.outputs("power_s", 2).await, [1.0, 3.0], "it starts where the operator started");
+    let [plugin, taken] = [&first, &second].map(|node| node.runtime.plugins().remove(0).hash);
+    assert_eq!(plugin, taken, "the plugin came with it");
+
+    // For a while both believe that it is theirs.
+    one.send_replace(assigned(3, &[0]));
+    first.write(4, 3.0).await;
+    assert_eq!(first.outputs("power_s", 3).await, [1.0, 3.0, 6.0]);
+    other.send_replace(assigned(3, &[]));
+    first.write(5, 4.0).await;
+    assert_eq!(first.outputs("power_s", 4).await, [1.0, 3.0, 6.0, 10.0]);
+    first.stop().await;
+    second.stop().await;
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill_journal::{Env, Journal, TOPIC_DATA, TopicPartition};
+use tidemill_journal::{Assignment, Env, Journal, TOPIC_DATA, TopicPartition};
 use tidemill_model::payload::Heartbeat;
 use tidemill_model::{NewRecord, RecordKind};
 use tokio::sync::watch;
@@ -13,10 +13,10 @@ use crate::stop::stopped;
 /// How often.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Appends a heartbeat to every partition each second until `stop` turns true.
+/// Appends a heartbeat to every partition of this node's share each second until `stop` turns true.
 pub(crate) async fn run(
     journal: Arc<dyn Journal>,
-    partitions: u32,
+    share: watch::Receiver<Assignment>,
     env: Arc<dyn Env>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -25,7 +25,8 @@ pub(crate) async fn run(
             () = stopped(&mut stop) => return,
             () = env.sleep(EVERY) => {}
         }
-        for partition in 0..partitions {
+        let owned = share.borrow().partitions.clone();
+        for partition in owned {
             let payload = Heartbeat { time: env.now() }.to_payload();
             let record = NewRecord::anonymous(RecordKind::Heartbeat, payload);
             let at = TopicPartition::new(TOPIC_DATA, partition);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use tidemill_journal::env::Task;
-use tidemill_journal::{Catalog, Env, Journal, Metered, Retention, TOPIC_DATA, TOPIC_QUARANTINE, TopicConfig};
+use tidemill_journal::{Catalog, Env, Journal, Metered, Retention, Share, TOPIC_DATA, TOPIC_QUARANTINE, TopicConfig};
 use tidemill_runtime::{Runtime, RuntimeConfig};
 use tidemill_store_sql::{SqlEngine, SqlLimits};
 use tokio::net::TcpListener;
@@ -31,6 +31,9 @@ use crate::{NodeConfig, NodeError, heartbeat, http, journals};
 
 /// How long requests that are under way at a shutdown may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// The name under which nodes that follow one journal divide the work of operators.
+const WORKERS: &str = "operators";
 
 /// Tasks that end when their stop turns true.
 struct Stage {
@@ -100,9 +103,11 @@ impl Node {
         create(&directory)?;
         let (all, tasks) = Replicas::start(&directory, config.replicas, &sources, &replicas.stop());
         replicas.tasks = tasks;
-        let operators = open_runtime(&config, &sources, &all).await?;
+        let share = shared.share(TOPIC_DATA, WORKERS).await?;
+        let assigned = share.assignments();
+        let operators = open_runtime(&config, &sources, &all, share).await?;
         runtime.tasks.push(env.spawn("runtime", Box::pin(operators.clone().run(runtime.stop()))));
-        let beats = heartbeat::run(shared.clone(), config.partitions, env.clone(), runtime.stop());
+        let beats = heartbeat::run(shared.clone(), assigned, env.clone(), runtime.stop());
         runtime.tasks.push(env.spawn("heartbeat", Box::pin(beats)));
         let app = Arc::new(App {
             planner: Planner::new(all.clone(), env.clone(), shared.identity(), config.partitions),
@@ -192,11 +197,12 @@ async fn open_runtime(
     config: &NodeConfig,
     sources: &Sources,
     replicas: &Arc<Replicas>,
+    share: Share,
 ) -> Result<Arc<Runtime>, NodeError> {
     let history = Arc::new(ReplicaHistory::new(replicas.clone(), sources.env.clone()));
     let runtime = RuntimeConfig { node: sources.node.clone(), ..RuntimeConfig::new(config.data.join("runtime")) };
     let (journal, catalog, env) = (sources.journal.clone(), sources.catalog.clone(), sources.env.clone());
-    Ok(Runtime::open(runtime, journal, config.partitions, catalog, history, env).await?)
+    Ok(Runtime::open(runtime, journal, config.partitions, catalog, history, share, env).await?)
 }
 
 async fn serve(listener: TcpListener, app: Arc<App>, mut stop: watch::Receiver<bool>) {

@@ -99,6 +99,11 @@ impl Journal for KafkaJournal {
         self.identity
     }
 
+    fn share(&self, topic: &str, group: &str) -> BoxFuture<'_, Result<Share, JournalError>> {
+        let (topic, group) = (topic.to_owned(), group.to_owned());
+        async move { KafkaJournal::share(self, &topic, &group).await }.boxed()
+    }
+
     fn create(&self, topic: TopicConfig) -> BoxFuture<'_, Result<(), JournalError>> {
         async move {
             self.check_open()?;

@@ -141,6 +141,12 @@ pub struct OperatorDefinition {
     /// The plugin's own name, for people.
     #[prost(string, tag = "6")]
     pub plugin: String,
+    /// Where it starts in each partition if it does not start at the beginning: offsets.
+    #[prost(fixed64, repeated, tag = "7")]
+    pub start_offsets: Vec<u64>,
+    /// The ordinals of the records there.
+    #[prost(fixed64, repeated, tag = "8")]
+    pub start_ordinals: Vec<u64>,
 }
 
 impl OperatorDefinition {

@@ -17,7 +17,7 @@ use super::component::core_module;
 use crate::error::InstallError;
 
 /// Largest plugin, bytes.
-pub const PLUGIN_BYTES_MAX: usize = 16 << 20;
+pub const PLUGIN_BYTES_MAX: usize = (16 << 20) - (1 << 10);
 /// Most locals of one function. Compilers of real languages stay below a tenth of it.
 const LOCALS_MAX: u64 = 10_000;
 /// Most locals times bytes of one function: the compiler's memory grows with this product.

@@ -67,7 +67,7 @@ pub(crate) struct OperatorFold {
 }
 
 impl OperatorFold {
-    /// Starts the guest and takes up the last checkpoint. Returns the cursor to read on from.
+    /// Starts the guest and takes up the last checkpoint. Returns the cursor to read on from; `begin` if there is none.
     ///
     /// # Errors
     /// The reason, for people.
@@ -77,6 +77,7 @@ impl OperatorFold {
         partition: u32,
         checkpoints: CheckpointFile,
         shared: Arc<Shared>,
+        begin: Cursor,
     ) -> Result<(Self, Cursor), String> {
         let env = around.env.clone();
         let factory = GuestFactory { plugin, spec: spec.clone(), logs: shared.logs.clone(), env: env.clone() };
@@ -105,7 +106,7 @@ impl OperatorFold {
             env,
         };
         let cursor = match fold.checkpoints.read(&fold.spec).map_err(|error| error.to_string())? {
-            None => Cursor::default(),
+            None => begin,
             Some(loaded) => {
                 fold.decode(&loaded.body).map_err(|reason| fold.checkpoints.error(reason).to_string())?;
                 loaded.cursor

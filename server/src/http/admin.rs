@@ -133,7 +133,7 @@ pub(crate) async fn install(State(app): State<Arc<App>>, headers: HeaderMap, bod
     let (answer, answered) = oneshot::channel();
     let runtime = app.runtime.clone();
     // Compiling takes long: it has a thread of its own.
-    let install = async move { drop(answer.send(runtime.install(&wasm))) };
+    let install = async move { drop(answer.send(runtime.install(wasm.into()).await)) };
     app.env.spawn_thread("install", Box::pin(install));
     let installed = answered.await.map_err(|_| ApiError::internal("the plugin could not be installed: see the log"))?;
     match installed {
@@ -149,7 +149,6 @@ fn deploy_error(error: DeployError) -> ApiError {
     match error {
         DeployError::NotFound { .. } => ApiError::not_found(message),
         DeployError::Journal(error) => error.into(),
-        DeployError::Storage(_) => ApiError::unavailable(message, 5),
         _ => ApiError::invalid(message),
     }
 }
