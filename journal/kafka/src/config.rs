@@ -151,8 +151,8 @@ impl KafkaConfig {
         format!("{}.{topic}", self.prefix)
     }
 
-    /// What every client has in common, with the user's properties.
-    fn client(&self) -> ClientConfig {
+    /// A client with the user's properties over ours, except for what is the same for all.
+    fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut client = ClientConfig::new();
         client
             .set("client.id", "tidemill")
@@ -160,9 +160,10 @@ impl KafkaConfig {
             .set("socket.keepalive.enable", "true")
             // A broker that is back is noticed within a second, not after ten.
             .set("reconnect.backoff.max.ms", "1000")
-            // A topic that another node has just made must not stay unknown for long.
-            .set("topic.metadata.refresh.sparse", "true")
             .set_log_level(RDKafkaLogLevel::Info);
+        for (name, value) in defaults {
+            client.set(*name, *value);
+        }
         for (name, value) in &self.properties {
             client.set(name, value);
         }
@@ -172,14 +173,13 @@ impl KafkaConfig {
 
     /// A client that changes topics.
     pub(crate) fn admin(&self) -> ClientConfig {
-        self.client()
+        self.client(&[])
     }
 
     /// The client that appends.
     pub(crate) fn producer(&self) -> ClientConfig {
-        let mut producer = ClientConfig::new();
-        producer.set("linger.ms", "1").set("compression.codec", "lz4").set("batch.size", "1000000");
-        merge(&mut producer, &self.client());
+        let defaults = [("linger.ms", "1"), ("compression.codec", "lz4"), ("batch.size", "1000000")];
+        let mut producer = self.client(&defaults);
         producer
             .set("acks", "all")
             .set("enable.idempotence", "true")
@@ -194,13 +194,12 @@ impl KafkaConfig {
 
     /// A client that reads, placed by hand.
     pub(crate) fn consumer(&self) -> ClientConfig {
-        let mut consumer = ClientConfig::new();
-        consumer
-            .set("queued.max.messages.kbytes", "8192")
-            .set("fetch.message.max.bytes", "2097152")
+        let mut consumer = self.client(&[
+            ("queued.max.messages.kbytes", "8192"),
+            ("fetch.message.max.bytes", "2097152"),
             // A partition whose queue was full is asked again at once, not after a second.
-            .set("fetch.queue.backoff.ms", "2");
-        merge(&mut consumer, &self.client());
+            ("fetch.queue.backoff.ms", "2"),
+        ]);
         consumer
             // librdkafka does not read without a group, even where none is joined.
             .set("group.id", format!("{}.reader", self.prefix))
@@ -223,13 +222,6 @@ impl KafkaConfig {
             .set("partition.assignment.strategy", "range");
         member
     }
-}
-
-fn merge(base: &mut ClientConfig, over: &ClientConfig) {
-    for (name, value) in over.config_map() {
-        base.set(name, value);
-    }
-    base.set_log_level(RDKafkaLogLevel::Info);
 }
 
 fn invalid(reason: String) -> JournalError {
@@ -299,7 +291,7 @@ mod tests {
         let config = config.unwrap();
         assert_eq!((config.brokers.as_str(), config.prefix.as_str()), ("a:9092,b:9093", "plant.1"));
         assert_eq!((config.replication, config.delivery_timeout), (Some(3), Duration::from_secs(5)));
-        assert_eq!(config.producer().get("sasl.password"), Some("a&b%"));
+        assert!(config.properties.contains(&("sasl.password".to_owned(), "a&b%".to_owned())));
         assert_eq!(config.producer().get("message.timeout.ms"), Some("0"), "the journal keeps the time itself");
         assert_eq!(parse("kafka://a:1").unwrap().prefix, "tidemill");
         assert_eq!(parse("kafka://[::1]:1/").unwrap().kafka_topic("data"), "tidemill.data");

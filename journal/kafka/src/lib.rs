@@ -18,6 +18,8 @@ mod config;
 mod control;
 mod counters;
 mod failure;
+#[cfg(test)]
+mod faults;
 mod identity;
 mod journal;
 mod native;

@@ -12,14 +12,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 use rdkafka::{ClientContext, Message, Statistics};
 use tidemill_journal::{Env, JournalError, TopicPartition};
@@ -150,12 +149,12 @@ impl Shared {
         loop {
             let client = self.state.lock().client.clone();
             client.poll(LOOK_AROUND);
-            let fatal = client.context().is_fatal.load(Relaxed);
+            let fatal = client.client().fatal_error();
             let oldest = self.tidy();
             let waited = oldest.map_or(Duration::ZERO, |since| self.env.monotonic().saturating_sub(since));
             let is_unreachable = waited >= UNREACHABLE_TIMEOUT && self.counters.brokers_up.get() == 0;
-            if fatal {
-                self.replace(&client, "the producer met an error from which it cannot recover");
+            if let Some((_, reason)) = fatal {
+                self.replace(&client, &format!("the producer met an error from which it cannot recover: {reason}"));
             } else if waited >= self.config.delivery_timeout || is_unreachable {
                 self.replace(&client, &format!("no acknowledgement for {:.0} s", waited.as_secs_f64()));
             } else if oldest.is_none() && self.state.lock().is_closing {
@@ -207,12 +206,7 @@ impl Shared {
 }
 
 fn client(config: &KafkaConfig, trouble: &Arc<Trouble>, counters: &Arc<Counters>) -> Result<Arc<Client>, JournalError> {
-    let reports = Reports {
-        trouble: trouble.clone(),
-        counters: counters.clone(),
-        is_fatal: AtomicBool::new(false),
-        withdrawn: Mutex::new(None),
-    };
+    let reports = Reports { trouble: trouble.clone(), counters: counters.clone(), withdrawn: Mutex::new(None) };
     counters.producers.add(1);
     Ok(Arc::new(config.producer().create_with_context(reports).map_err(misconfigured)?))
 }
@@ -221,8 +215,6 @@ fn client(config: &KafkaConfig, trouble: &Arc<Trouble>, counters: &Arc<Counters>
 pub(crate) struct Reports {
     trouble: Arc<Trouble>,
     counters: Arc<Counters>,
-    /// No record can be written any more.
-    is_fatal: AtomicBool,
     /// Why this producer was given up.
     withdrawn: Mutex<Option<String>>,
 }
@@ -234,9 +226,6 @@ impl ClientContext for Reports {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.trouble.note(&error, reason);
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.is_fatal.store(true, Relaxed);
-        }
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -256,9 +245,6 @@ impl ProducerContext for Reports {
             Ok(message) => pending.written(u64::try_from(message.offset()).ok()),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code();
-                if code == Some(RDKafkaErrorCode::Fatal) {
-                    self.is_fatal.store(true, Relaxed);
-                }
                 let withdrawn = self.withdrawn.lock();
                 let reason = withdrawn.as_ref().map_or_else(|| error.to_string(), Clone::clone);
                 pending.failed(1, fate(message), code, &reason);
