@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 DATA ?= tidemill-data
 HTTP ?= 127.0.0.1:7300
+JOURNAL ?=
 ONLY ?=
 # One profile serves everything, so that a machine builds every crate once.
 CARGO_FLAGS ?= --locked
@@ -15,10 +16,10 @@ help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
 	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
 	@echo
-	@echo "Settings: DATA=$(DATA)  HTTP=$(HTTP)  (make run);  ONLY=name  (make bench)"
+	@echo "Settings: DATA=$(DATA)  HTTP=$(HTTP)  JOURNAL=url  (make run);  ONLY=name  (make bench)"
 
 run: plugins build ## Build everything and start a node with a simulated power station
-	target/debug/tidemill demo --data "$(DATA)" --http "$(HTTP)" --plugins target/plugins
+	target/debug/tidemill demo --data "$(DATA)" --http "$(HTTP)" --plugins target/plugins $(if $(JOURNAL),--journal "$(JOURNAL)")
 
 plugins: tools ## Build the Wasm plugins into target/plugins
 	@sdk/build-plugins.sh

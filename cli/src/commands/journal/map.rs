@@ -1,6 +1,9 @@
 //! The map that a copy leaves behind: which offset of the one journal is which of the other.
 //!
-//! Text, one line each, only ever appended to; a last line without its line feed was cut off by a crash and does not count:
+//! While a copy is under way it gets a line per batch; when both sides have been compared, it is replaced by one that knows
+//! the first records of a partition one by one and later ones every so many bytes.
+//!
+//! Text, one line each; a last line without its line feed was cut off by a crash and does not count:
 //!
 //! ```text
 //! tidemill position map 1
@@ -14,7 +17,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -91,6 +94,17 @@ impl PositionMap {
         self.partitions.get(at)?.last().copied()
     }
 
+    /// Copies what is known of all partitions but those that `is_left_out` names.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn copy_to(&self, map: &mut MapWriter, is_left_out: impl Fn(&TopicPartition) -> bool) -> anyhow::Result<()> {
+        for (at, pairs) in self.partitions.iter().filter(|(at, _)| !is_left_out(at)) {
+            pairs.iter().try_for_each(|(from, to)| map.add(at, *from, *to))?;
+        }
+        Ok(())
+    }
+
     /// The position of the copy that corresponds to `position`; between two known ones, the one before or, with `after`,
     /// behind it.
     ///
@@ -140,7 +154,7 @@ fn entry(text: &str) -> Option<(TopicPartition, (Offset, Offset))> {
 /// Appends to a map.
 pub struct MapWriter {
     path: PathBuf,
-    file: File,
+    file: BufWriter<File>,
 }
 
 impl MapWriter {
@@ -149,14 +163,41 @@ impl MapWriter {
     /// # Errors
     /// When there is a file already, or it cannot be made.
     pub fn create(path: &Path, from: (JournalIdentity, &str), to: (JournalIdentity, &str)) -> anyhow::Result<Self> {
-        if path.exists() {
+        if Self::is_begun(path) {
             let message = format!("{} is there already: go on with --resume, or choose another --map", path.display());
             return Err(ended(Exit::Refused, message));
         }
-        let file = File::create_new(path).with_context(|| format!("create {}", path.display()))?;
-        let mut writer = Self { path: path.to_owned(), file };
+        Self::begin(path, from, to)
+    }
+
+    /// Whether there is a map; a copy that was cut off at once has left an empty file.
+    pub fn is_begun(path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|file| file.len() > 0)
+    }
+
+    fn begin(path: &Path, from: (JournalIdentity, &str), to: (JournalIdentity, &str)) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
+        let mut writer = Self { path: path.to_owned(), file: BufWriter::new(file) };
         writer.write(&format!("{HEAD}\nfrom {} {}\nto {} {}\n", from.0, from.1, to.0, to.1))?;
+        writer.flush()?;
         Ok(writer)
+    }
+
+    /// Begins a map beside the one at `path` that is to replace it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn successor(path: &Path, from: (JournalIdentity, &str), to: (JournalIdentity, &str)) -> anyhow::Result<Self> {
+        Self::begin(&path.with_extension("new"), from, to)
+    }
+
+    /// Puts a successor in its place; it is durable when this returns.
+    ///
+    /// # Errors
+    /// When that is not possible; the map at `path` stays as it was.
+    pub fn succeed(mut self, path: &Path) -> anyhow::Result<()> {
+        self.sync()?;
+        std::fs::rename(&self.path, path).with_context(|| format!("replace {}", path.display()))
     }
 
     /// Goes on with a map; a line that was cut off goes.
@@ -176,10 +217,10 @@ impl MapWriter {
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let file = OpenOptions::new().append(true).open(path).with_context(|| format!("open {}", path.display()))?;
         file.set_len(whole as u64).with_context(|| format!("cut {}", path.display()))?;
-        Ok((Self { path: path.to_owned(), file }, map))
+        Ok((Self { path: path.to_owned(), file: BufWriter::new(file) }, map))
     }
 
-    /// Two offsets correspond.
+    /// Two offsets correspond. Others see it after [`MapWriter::flush`].
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -187,12 +228,21 @@ impl MapWriter {
         self.write(&format!("at {} {} {from} {to}\n", at.topic, at.partition))
     }
 
+    /// Hands everything to the operating system: it outlives this process.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn flush(&mut self) -> anyhow::Result<()> {
+        self.file.flush().with_context(|| format!("write {}", self.path.display()))
+    }
+
     /// Makes the map durable.
     ///
     /// # Errors
     /// When that is not possible.
-    pub fn sync(&self) -> anyhow::Result<()> {
-        self.file.sync_all().with_context(|| format!("write {}", self.path.display()))
+    pub fn sync(&mut self) -> anyhow::Result<()> {
+        self.flush()?;
+        self.file.get_ref().sync_all().with_context(|| format!("write {}", self.path.display()))
     }
 
     fn write(&mut self, text: &str) -> anyhow::Result<()> {
@@ -239,13 +289,14 @@ mod tests {
         let at = TopicPartition::new("data", 0);
         let mut writer = MapWriter::create(&path, (FROM, "a"), (TO, "b")).unwrap();
         writer.add(&at, Offset(64), Offset(0)).unwrap();
-        drop(writer);
+        writer.flush().unwrap();
         std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"at data 0 20").unwrap();
         assert!(MapWriter::create(&path, (FROM, "a"), (TO, "b")).is_err(), "a map is never overwritten");
         assert!(MapWriter::resume(&path, TO, FROM).is_err(), "another copy's map");
         let (mut writer, map) = MapWriter::resume(&path, FROM, TO).unwrap();
         assert_eq!((map.first(&at), map.last(&at)), (Some((Offset(64), Offset(0))), Some((Offset(64), Offset(0)))));
         writer.add(&at, Offset(200), Offset(3)).unwrap();
+        writer.flush().unwrap();
         assert_eq!(PositionMap::load(&path).unwrap().last(&at), Some((Offset(200), Offset(3))));
     }
 

@@ -16,9 +16,9 @@ use crate::output::{self, Context, say};
 Example:
   tidemill journal position --map tidemill-copy.map 01f3a9c2b4d5e6f700000001-0000000000000040
 
-The map knows every batch that was copied, not every record. A position within a batch becomes the batch's beginning, so that
-whoever resumes there misses nothing and may see some records again; with --after it becomes the batch's end, so that a query
-with at_least that position sees everything that the old one covered.")]
+The map knows the first 65,536 records of each partition, and then one in every 64 KiB. A position between two of them becomes
+the one before, so that whoever resumes there misses nothing and may see some records again; with --after it becomes the one
+behind, so that a query with at_least that position sees everything that the old one covered.")]
 pub struct PositionArgs {
     /// The map that `tidemill journal copy` has written
     #[arg(long, value_name = "FILE", default_value = "tidemill-copy.map")]
@@ -26,7 +26,7 @@ pub struct PositionArgs {
     /// A position of the journal that was copied
     #[arg(value_name = "TOKEN")]
     pub position: String,
-    /// Within a batch, take its end instead of its beginning
+    /// Between two records that the map knows, take the later one
     #[arg(long)]
     pub after: bool,
 }
@@ -41,8 +41,8 @@ pub(super) fn run(context: &Context, args: &PositionArgs) -> anyhow::Result<()> 
         return Ok(());
     }
     if !is_exact {
-        let side = if args.after { "end" } else { "beginning" };
-        say(format_args!("not exact: the {side} of the batch that it lies in"));
+        let side = if args.after { "behind" } else { "before" };
+        say(format_args!("not exact: the next position {side} it that the map knows"));
     }
     output::line(position)?;
     Ok(())

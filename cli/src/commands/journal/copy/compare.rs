@@ -7,8 +7,14 @@ use tidemill_journal::{Journal, JournalError, ReadLimits, TopicPartition};
 use tidemill_model::{Offset, Record};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::super::map::MapWriter;
 use super::Span;
 use crate::exit::{Exit, ended};
+
+/// So many records of a partition are mapped one by one.
+const MAPPED_RECORDS: u64 = 1 << 16;
+/// Bytes of keys and payloads between later ones that are mapped: a terabyte has a map of some hundred megabytes.
+const MAPPED_EVERY: u64 = 64 << 10;
 
 /// What both sides hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,15 +92,24 @@ pub(super) async fn compare(
     to: &dyn Journal,
     span: &Span,
     bar: &ProgressBar,
+    map: &mut MapWriter,
 ) -> anyhow::Result<Compared> {
     let mut source = Stream::new(from, &span.at, span.from);
     let mut target = Stream::new(to, &span.at, span.to);
-    let (mut hash, mut records, mut bytes) = (Xxh3::new(), 0, 0);
+    let (mut hash, mut records, mut bytes, mut mapped) = (Xxh3::new(), 0, 0, 0);
+    map.add(&span.at, span.from.0, span.to.0)?;
     loop {
         let (here, there) = (source.next().await?, target.next().await?);
         match (&here, &there) {
-            (None, None) => return Ok(Compared { records, bytes, digest: hash.digest128() }),
+            (None, None) => {
+                map.add(&span.at, span.from.1, span.to.1)?;
+                return Ok(Compared { records, bytes, digest: hash.digest128() });
+            }
             (Some(a), Some(b)) if is_same(a, b) => {
+                if records < MAPPED_RECORDS || bytes - mapped >= MAPPED_EVERY {
+                    map.add(&span.at, a.offset, b.offset)?;
+                    mapped = bytes;
+                }
                 add(&mut hash, b);
                 records += 1;
                 bytes += (b.key.len() + b.payload.len()) as u64;

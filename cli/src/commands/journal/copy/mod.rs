@@ -3,7 +3,7 @@
 //! 1. Every topic is made in the other journal, for the time being with nothing to be dropped.
 //! 2. Partition by partition, batches are read and appended in order; producer, epoch, sequence, kind and key stay. After each
 //!    append the map gets a line: which offset of the one journal is which of the other.
-//! 3. Both sides are read again and compared record by record; the digest says what is on both.
+//! 3. Both sides are read again and compared record by record; the digest says what is on both, and the map becomes denser.
 //! 4. The topics get the retention that they have in the first journal.
 //!
 //! A copy that was cut off goes on with `--resume`: what the other journal has beyond the map's last line is compared, not
@@ -115,19 +115,24 @@ async fn copy_all(
         let message = format!("{} and {} are the same journal, {}", from.url, to.url, ids.0);
         return Err(ended(Exit::Refused, message));
     }
-    let (map, known) = if args.resume && args.map.exists() {
+    let places = (from.url.to_string(), to.url.to_string());
+    let (map, known) = if args.resume && MapWriter::is_begun(&args.map) {
         let (map, known) = MapWriter::resume(&args.map, ids.0, ids.1)?;
         (map, Some(known))
     } else {
         if !args.resume {
             require_empty(&*target, to, &topics).await?;
         }
-        let places = (from.url.to_string(), to.url.to_string());
         (MapWriter::create(&args.map, (ids.0, &places.0), (ids.1, &places.1))?, None)
     };
     let mut copy = Copy { from: source, to: target, env, map, known, bar: ProgressBar::hidden() };
     let spans = copy.copy_topics(&topics).await?;
-    let compared = copy.compare(&spans).await?;
+    let mut whole = MapWriter::successor(&args.map, (ids.0, &places.0), (ids.1, &places.1))?;
+    if let Some(known) = &copy.known {
+        known.copy_to(&mut whole, |at| spans.iter().any(|span| span.at == *at))?;
+    }
+    let compared = copy.compare(&spans, &mut whole).await?;
+    whole.succeed(&args.map)?;
     for topic in topics {
         copy.to.create(topic).await.context("set the retention of the copy")?;
     }
@@ -231,6 +236,7 @@ impl Copy {
             let (appended, next) = tokio::join!(self.append(at, &batch.records), self.read(at, batch.next, until));
             (from, to) = (batch.next, appended?.end);
             self.map.add(at, from, to)?;
+            self.map.flush()?;
             self.bar.inc(batch.records.len() as u64);
             batch = next?;
         }
@@ -264,11 +270,11 @@ impl Copy {
         }
     }
 
-    async fn compare(&mut self, spans: &[Span]) -> anyhow::Result<Vec<Compared>> {
+    async fn compare(&mut self, spans: &[Span], map: &mut MapWriter) -> anyhow::Result<Vec<Compared>> {
         self.bar = progress::count(self.bar.length().unwrap_or(0), "comparing");
         let mut all = Vec::new();
         for span in spans {
-            all.push(compare(&*self.from, &*self.to, span, &self.bar).await?);
+            all.push(compare(&*self.from, &*self.to, span, &self.bar, map).await?);
         }
         self.bar.finish_and_clear();
         Ok(all)
