@@ -73,6 +73,9 @@ fn plain_consume(topic: &str, from: u64, count: u64) -> Duration {
         .set("group.id", "plain")
         .set("enable.auto.commit", "false")
         .set("check.crcs", "true")
+        .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.message.max.bytes", "2097152")
+        .set("fetch.queue.backoff.ms", "2")
         .create()
         .unwrap();
     let mut place = TopicPartitionList::new();

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part of it")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 #![expect(clippy::disallowed_methods, reason = "tests live in the real world")]
+#![allow(clippy::zombie_processes, reason = "what takes the broker away outlives the test")]
 
 use std::io::Read;
 use std::net::TcpStream;
