@@ -1,7 +1,7 @@
 //! Opening a journal: which one it is, and whether the store can be trusted with it.
 
 use bytes::Bytes;
-use futures::future::join;
+use futures::future::join_all;
 use tidemill_journal::JournalError;
 use tidemill_model::JournalIdentity;
 
@@ -9,6 +9,9 @@ use crate::config::{Opening, Settings, invalid};
 use crate::keys;
 use crate::objects::JournalObject;
 use crate::store::{Backoff, Created, Store};
+
+/// Attempts of the self-test at the same time: a store that looks first and writes then is caught only by chance, so many.
+const RACERS: u8 = 8;
 
 /// Opens the journal that is there, or makes one where nothing is and the settings let it.
 ///
@@ -65,24 +68,26 @@ fn identify(store: &Store, settings: &Settings, found: &[u8]) -> Result<JournalO
     }
 }
 
-/// Two attempts to create one name must not both succeed, at the same time or one after the other: everything rests on
-/// that.
+/// Of many attempts to create one name, at the same time and one after the others, one succeeds, and what it wrote is
+/// there: everything rests on that.
 async fn self_test(store: &Store) -> Result<(), JournalError> {
     let (started, mut backoff) = (store.env.monotonic(), Backoff::new());
     loop {
         let key = format!("{}/{:016x}", keys::SELFTESTS, store.env.random());
-        let attempt = |content: &'static [u8]| store.create(&key, Bytes::from_static(content));
-        let (first, second) = join(attempt(b"first"), attempt(b"second")).await;
-        let third = attempt(b"third").await;
+        let attempt = |content: u8| store.create(&key, Bytes::copy_from_slice(&[content]));
+        let mut attempts = join_all((0..RACERS).map(attempt)).await;
+        attempts.push(attempt(RACERS).await);
         let left = store.get(&key).await?;
         store.delete(vec![key]).await?;
-        let yes = [&first, &second, &third].iter().filter(|created| matches!(created, Created::Yes)).count();
-        if yes > 1 || matches!(third, Created::Yes) && left.is_some_and(|left| left != b"third"[..]) {
+        let yes: Vec<_> = (0..=RACERS).zip(&attempts).filter(|(_, made)| matches!(made, Created::Yes)).collect();
+        let is_kept = yes.first().is_none_or(|(content, _)| left.is_some_and(|left| left[..] == [*content]));
+        let yes = yes.len();
+        if yes > 1 || !is_kept {
             let reason = "puts an object where one is already, although asked not to";
             let remedy = "use a store that honours If-None-Match on PUT";
             return Err(invalid(format!("{} {reason}: a journal there would lose records; {remedy}", store.place)));
         }
-        let error = [first, second, third].into_iter().find_map(|created| match created {
+        let error = attempts.into_iter().find_map(|created| match created {
             Created::Unknown(error) => Some(error),
             _ => None,
         });
