@@ -5,7 +5,11 @@ mod damaged_files;
 mod first_plugin;
 mod full_disk;
 mod import;
+mod journal_copy;
+mod journal_refusals;
+mod journals;
 mod rebuild;
+mod retention;
 mod slow_client;
 
 use anyhow::Result;

@@ -1,9 +1,14 @@
-//! What the whole-system tests share: a node as a child process, an HTTP client, and a live subscriber that resumes.
+//! What the whole-system tests share: a node as a child process, the command as a tool, an HTTP client, and a live
+//! subscriber that resumes.
 
+pub mod broker;
 pub mod client;
 pub mod live;
 pub mod node;
+pub mod tool;
 
+pub use broker::Broker;
 pub use client::{Client, Reply};
 pub use live::{Event, LiveReader};
 pub use node::{Node, NodeOptions, binary, plugin_file};
+pub use tool::tidemill;

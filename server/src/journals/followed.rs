@@ -73,6 +73,11 @@ impl Followed {
         }
     }
 
+    /// Whether the file is there.
+    pub(crate) fn is_stored(data: &Path) -> bool {
+        path(data).is_file()
+    }
+
     /// Where the journal was when the node in `data` last started.
     ///
     /// # Errors

@@ -102,7 +102,7 @@ pub(crate) async fn open_followed(
         return Err(error.into());
     }
     let followed = Followed { node, journal: journal.identity(), place: options.url.to_string() };
-    if known.as_ref() != Some(&followed) {
+    if known.as_ref() != Some(&followed) || !Followed::is_stored(data) {
         followed.store(data)?;
     }
     Ok((journal, followed))

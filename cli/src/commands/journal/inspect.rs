@@ -118,6 +118,7 @@ fn decode(record: &Record) -> Result<String, PayloadError> {
             let Quarantined { follower, topic, partition, offset, reason, .. } = Quarantined::parse(payload)?;
             format!("{follower} at {topic}/{partition} offset {offset}: {reason}")
         }
+        Some(RecordKind::Plugin) => format!("plugin {}", String::from_utf8_lossy(&record.key)),
         None => "of a newer version".to_owned(),
     })
 }
