@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tidemill_journal::{Batch, Bounds, JournalError, TopicConfig, TopicPartition};
 use tidemill_model::{JournalIdentity, Offset};
 
-use crate::embedded::{load_topics, no_such_partition, place};
+use crate::embedded::no_such_partition;
 use crate::footer::TimeIndex;
 use crate::holds::{Hold, Memory};
+use crate::layout::{load_topics, place};
 use crate::log::Log;
 use crate::mark::Mark;
 use crate::meta::Meta;

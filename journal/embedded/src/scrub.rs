@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt};
 use tidemill_journal::{Env, JournalError, TopicPartition};
 
-use crate::embedded::{load_topics, place};
 use crate::frame::Frame;
+use crate::layout::{load_topics, place};
 use crate::log::Place;
 use crate::meta::Meta;
 use crate::recover::segment_paths;

@@ -13,10 +13,10 @@ use tidemill_journal::{JournalError, TopicPartition};
 use tidemill_model::JournalIdentity;
 
 use crate::chain::Chain;
-use crate::embedded::{load_topics, place};
 use crate::files::read_whole;
 use crate::footer::Footer;
 use crate::frame::{ALIGNMENT, Control, FRAME_BYTES, Frame, FrameError, decode};
+use crate::layout::{load_topics, place};
 use crate::log::Place;
 use crate::mark::Mark;
 use crate::meta::Meta;
