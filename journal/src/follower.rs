@@ -25,7 +25,7 @@ use tidemill_model::{NewRecord, Offset, ProducerId, Record, RecordKind};
 use tokio::sync::{mpsc, watch};
 
 use crate::margin::{Margin, NEVER};
-use crate::{Batch, Cursor, Env, Journal, JournalError, ReadLimits, TOPIC_QUARANTINE, TopicPartition};
+use crate::{Batch, Cursor, Env, ErrorKind, Journal, JournalError, ReadLimits, TOPIC_QUARANTINE, TopicPartition};
 
 /// Batches that are read ahead per partition.
 const READ_AHEAD_BATCHES: usize = 3;
@@ -398,7 +398,7 @@ impl<F: Fold> Follower<F> {
                     self.progress.quarantined.fetch_add(1, Relaxed);
                     return Ok(true);
                 }
-                Err(error) if error.kind() != crate::ErrorKind::Retry => {
+                Err(error) if !matches!(error.kind(), ErrorKind::Retry | ErrorKind::Unknown) => {
                     return Err(format!("cannot quarantine a record: {error}"));
                 }
                 Err(_) if *stop.borrow() => return Ok(false),
@@ -484,7 +484,7 @@ impl ReadAhead {
                     from = *start;
                     true
                 }
-                Err(error) if error.kind() == crate::ErrorKind::Retry => {
+                Err(error) if error.kind() == ErrorKind::Retry => {
                     tracing::warn!(topic = self.at.topic, partition = self.at.partition, %error, "journal read failed");
                     self.env.sleep(RETRY_PAUSE).await;
                     continue;

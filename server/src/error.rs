@@ -134,7 +134,8 @@ impl From<JournalError> for ApiError {
     /// An overloaded, full or stopped journal is never the client's fault: agents keep what a 503 refuses.
     fn from(error: JournalError) -> Self {
         match error.kind() {
-            ErrorKind::Retry => Self::unavailable(error.to_string(), 1),
+            // A repetition with the same producer and sequence is dropped, should the first attempt have been written.
+            ErrorKind::Retry | ErrorKind::Unknown => Self::unavailable(error.to_string(), 1),
             ErrorKind::Closed | ErrorKind::Fenced => Self::unavailable(error.to_string(), 5),
             ErrorKind::NotFound => Self::not_found(error.to_string()),
             _ => Self::internal(error.to_string()),

@@ -196,7 +196,8 @@ impl Inputs {
 /// What a follower does about an error of the journal.
 pub(crate) fn of_journal(error: JournalError) -> ApplyError {
     match error.kind() {
-        ErrorKind::Retry => ApplyError::Retry(error.to_string()),
+        // Outputs that are appended twice are dropped by whoever reads them.
+        ErrorKind::Retry | ErrorKind::Unknown => ApplyError::Retry(error.to_string()),
         _ => ApplyError::Halt(error.to_string()),
     }
 }
