@@ -14,11 +14,12 @@ mod sim;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use sim::{Clients, Shape, at, create, goes_on, look, on_all_cores, open};
 use tempfile::TempDir;
-use tidemill_journal::{Journal, JournalError, ReadLimits};
+use tidemill_journal::{Env, Journal, JournalError, ReadLimits};
 use tidemill_journal_embedded::{Head, verify_against};
 use tidemill_journal_sim::{Faults, History, Rng, SimDisk, SimEnv, Trace, World};
 use tidemill_model::{Offset, Record};
@@ -66,7 +67,7 @@ fn log() -> Log {
     let (mut rng, shape, trace) = (Rng::new(1), shape(), Trace::default());
     let env = SimEnv::new(rng.fork(), trace.clone());
     let disk = SimDisk::new(World::default(), Faults::default(), rng.fork(), trace);
-    let journal = open(&disk, &env, &shape).unwrap();
+    let journal = open(&disk, &threads(&env), &shape).unwrap();
     let clients = Clients::new(&shape);
     let mut history = History::new(0);
     let records = async {
@@ -83,6 +84,10 @@ fn log() -> Log {
     env.kill();
     let (world, files) = (disk.world(), segments(&disk.world()));
     Log { world, shape, records, end, files }
+}
+
+fn threads(env: &Arc<SimEnv>) -> Arc<dyn Env> {
+    env.clone()
 }
 
 fn segments(world: &World) -> Vec<(String, u64)> {
@@ -129,7 +134,7 @@ fn flip(log: &Log, path: &str, bit: u64, tally: &Tally) -> bool {
     let (mut rng, trace) = (Rng::new(bit), Trace::default());
     let env = SimEnv::new(rng.fork(), trace.clone());
     let disk = SimDisk::new(world, Faults::default(), rng.fork(), trace);
-    let journal = match open(&disk, &env, &log.shape) {
+    let journal = match open(&disk, &threads(&env), &log.shape) {
         Ok(journal) => journal,
         Err(JournalError::Corrupt { file, remedy, .. }) => {
             assert!(file == path && !remedy.is_empty(), "bit {bit} of {path}: {file} is named");

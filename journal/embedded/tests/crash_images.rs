@@ -5,6 +5,8 @@
 //! 2. From each of these worlds, images are made: of what was not synced nothing, everything, prefixes, and samples of
 //!    single sectors survive. Each is opened, read, compared with what clients knew at that I/O, and appended to.
 //! 3. While some of them are opened the worlds are kept, too, and the power goes again at every I/O of that.
+//!
+//! In one more story the threads are real and syncs last: what is written beside a sync is not covered by it.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 #[path = "common/sim.rs"]
@@ -14,13 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use sim::{Clients, Shape, create, goes_on, look, on_all_cores, open, start_clients};
-use tidemill_journal::Journal;
+use tidemill_journal::{Env, Journal, SystemEnv};
 use tidemill_journal_sim::{Faults, History, Rng, SimDisk, SimEnv, Survives, Trace, World};
 
 /// Samples of sectors per I/O.
 const SAMPLES: u64 = 64;
 /// Every so many images the power goes again while they are opened.
-const AGAIN_EVERY: u64 = 40;
+const AGAIN_EVERY: u64 = 120;
 
 /// What happened, and the world after each I/O.
 struct Story {
@@ -36,13 +38,14 @@ fn tell(name: &'static str, shape: Shape, seed: u64) -> Story {
     let mut rng = Rng::new(seed);
     let trace = Trace::default();
     let env = SimEnv::new(rng.fork(), trace.clone());
+    let threads: Arc<dyn Env> = env.clone();
     let disk = SimDisk::new(World::default(), Faults::default(), rng.fork(), trace);
     disk.keep_worlds();
     let clients = Clients::new(&shape);
-    let journal = open(&disk, &env, &shape).unwrap();
+    let journal = open(&disk, &threads, &shape).unwrap();
     env.run(create(&*journal, &clients, &shape), || false).unwrap().unwrap();
     let created = disk.io_count();
-    let writers = start_clients(&journal, &clients, (&disk, &env), &shape, &mut rng);
+    let writers = start_clients(&journal, &clients, &disk, &threads, &shape, &mut rng);
     let all = async {
         for writer in writers {
             writer.join().await;
@@ -96,6 +99,36 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
     assert!(images >= 100_000, "{images} images");
 }
 
+/// The same clients on real threads, in whatever order they run today.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_written_beside_a_sync_is_not_acknowledged_by_it() {
+    let shape = Shape { appends: 60, ..dense() };
+    let mut rng = Rng::new(5);
+    let disk = SimDisk::new(World::default(), Faults::default(), rng.fork(), Trace::default());
+    let threads: Arc<dyn Env> = SystemEnv::new();
+    let clients = Clients::new(&shape);
+    let journal = open(&disk, &threads, &shape).unwrap();
+    create(&*journal, &clients, &shape).await.unwrap();
+    let created = disk.io_count();
+    disk.set_faults(Faults { syncs_last: true, ..Faults::default() });
+    disk.keep_worlds();
+    for writer in start_clients(&journal, &clients, &disk, &threads, &shape, &mut rng) {
+        writer.join().await;
+    }
+    journal.close().await;
+    let (worlds, histories) = (disk.take_worlds(), clients.histories.lock().clone());
+    assert_eq!(*clients.problem.lock(), None);
+    let story = Story { name: "real threads", shape, worlds, histories, created };
+    let moments: Vec<usize> = (0..story.worlds.len()).collect();
+    on_all_cores(&moments, |n| {
+        for (k, survives) in (0..).zip([Survives::Nothing, Survives::Prefix, Survives::Sectors, Survives::Anything]) {
+            let moment = created + *n as u64;
+            let image = story.worlds[*n].after_power_loss(survives, &mut Rng::new(moment << 8 | k));
+            try_image(&story, &image, moment, false, &format!("real threads: I/O {moment}, {survives:?}"));
+        }
+    });
+}
+
 /// Makes all images of one moment; returns how many.
 fn try_moment(story: &Story, moment: u64) -> u64 {
     let world = &story.worlds[moment as usize];
@@ -129,11 +162,12 @@ fn try_image(story: &Story, image: &World, moment: u64, keep: bool, name: &str) 
     let mut rng = Rng::new(moment);
     let trace = Trace::default();
     let env = SimEnv::new(rng.fork(), trace.clone());
+    let threads: Arc<dyn Env> = env.clone();
     let disk = SimDisk::new(image.clone(), Faults::default(), rng.fork(), trace);
     if keep {
         disk.keep_worlds();
     }
-    let journal = open(&disk, &env, &story.shape).unwrap_or_else(|e| panic!("{name}: {e}\n{:?}", image.files()));
+    let journal = open(&disk, &threads, &story.shape).unwrap_or_else(|e| panic!("{name}: {e}\n{:?}", image.files()));
     let worlds = disk.take_worlds();
     let checked = env.run(check(journal, story, moment), || false).unwrap();
     env.kill();

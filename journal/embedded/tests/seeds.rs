@@ -22,6 +22,8 @@ use tidemill_journal_sim::{Faults, Rng, SimDisk, SimEnv, Survives, Trace, World}
 const SEEDS: u64 = 10_000;
 /// Every so many seeds are run twice, to see whether they do the same.
 const TWICE_EVERY: u64 = 100;
+/// Every so many seeds are about large segments.
+const LARGE_EVERY: u64 = 97;
 /// Seeds that once failed, one a line, with a word on why.
 const CORPUS: &str = include_str!("corpus/seeds.txt");
 
@@ -78,10 +80,13 @@ struct Plan {
     has_jumps: bool,
 }
 
-fn draw(rng: &mut Rng) -> Plan {
+fn draw(seed: u64, rng: &mut Rng) -> Plan {
     let some = |rng: &mut Rng, of_1000| if rng.chance(250) { of_1000 } else { 0 };
     let has_shortage = rng.chance(250);
     let segment_bytes = [1024, 2048, 4096, 8192, 16_384][rng.below(5) as usize];
+    if seed % LARGE_EVERY == LARGE_EVERY - 1 {
+        return draw_large(rng);
+    }
     let shape = Shape {
         partitions: 1 + rng.below(3) as u32,
         segment_bytes,
@@ -98,6 +103,7 @@ fn draw(rng: &mut Rng) -> Plan {
         read_errors: some(rng, 10),
         write_errors: some(rng, 5),
         sync_errors: some(rng, 5),
+        syncs_last: false,
         lying_syncs: if rng.chance(50) { 50 } else { 0 },
         name_errors: some(rng, 20),
         room: None,
@@ -112,6 +118,23 @@ fn draw(rng: &mut Rng) -> Plan {
     }
 }
 
+/// Segments so large that files are made ahead, zeros are written in front of small groups, and what retention drops is
+/// used again.
+fn draw_large(rng: &mut Rng) -> Plan {
+    let shape = Shape {
+        partitions: 1,
+        segment_bytes: (1 << 20) + (64 << 10),
+        block_bytes: 512,
+        kept_bytes: Some(0),
+        appends: 60 + rng.below(60),
+        payload_max: 100_000,
+        trims: 0,
+        readers: 1,
+        may_refuse: false,
+    };
+    Plan { shape, lives: 3, faults: Faults::default(), has_crashes: true, has_shortage: false, has_jumps: false }
+}
+
 /// One journal through several lives.
 struct Run {
     rng: Rng,
@@ -123,7 +146,7 @@ struct Run {
 
 fn run(seed: u64) -> Result<Told, String> {
     let mut rng = Rng::new(seed);
-    let (plan, trace) = (draw(&mut rng), Trace::default());
+    let (plan, trace) = (draw(seed, &mut rng), Trace::default());
     let disk = SimDisk::new(World::default(), Faults::default(), rng.fork(), trace.clone());
     let clients = Clients::new(&plan.shape);
     let mut run = Run { rng, trace, plan, disk, clients };
@@ -170,7 +193,7 @@ impl Run {
         } else if !is_last && self.rng.chance(100) {
             self.disk.set_faults(self.plan.faults.clone());
         }
-        let journal = match open(&self.disk, env, &self.plan.shape) {
+        let journal = match open(&self.disk, &threads(env), &self.plan.shape) {
             Ok(journal) => journal,
             Err(JournalError::Io { .. }) => return Ok(false),
             Err(error) => return Err(ending(&error)),
@@ -220,7 +243,7 @@ impl Run {
     fn work(&mut self, env: &Arc<SimEnv>, journal: &Arc<EmbeddedJournal>) {
         let crash_at = self.plan.has_crashes.then(|| self.disk.io_count() + 1 + self.rng.below(400));
         self.disk.set_faults(Faults { crash_at, ..self.plan.faults.clone() });
-        let writers = start_clients(journal, &self.clients, (&self.disk, env), &self.plan.shape, &mut self.rng);
+        let writers = start_clients(journal, &self.clients, &self.disk, &threads(env), &self.plan.shape, &mut self.rng);
         if self.plan.has_shortage {
             env.spawn("shortage", Box::pin(shortage(self.disk.clone(), env.clone(), self.rng.fork())));
         }
@@ -239,6 +262,10 @@ impl Run {
         // The power may go meanwhile.
         let _ = env.run(all, || self.disk.is_down());
     }
+}
+
+fn threads(env: &Arc<SimEnv>) -> Arc<dyn Env> {
+    env.clone()
 }
 
 fn ending(error: &JournalError) -> Ending {

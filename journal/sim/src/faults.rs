@@ -17,6 +17,9 @@ pub struct Faults {
     pub sync_errors: u64,
     /// Syncs of contents that succeed and do nothing.
     pub lying_syncs: u64,
+    /// Syncs last: the calling thread waits for others to do I/O meanwhile, and what is written after a sync has begun is
+    /// not covered by it. For real threads; the other faults of syncs do not happen then.
+    pub syncs_last: bool,
     /// Creations, renames, removals and syncs of directories that fail and do nothing.
     pub name_errors: u64,
     /// Bytes that fit on the disk; a write beyond them fails after a part of it.

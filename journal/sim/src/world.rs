@@ -199,6 +199,23 @@ impl World {
         }
     }
 
+    /// The number of the newest change.
+    pub(crate) fn last_change(&self) -> u64 {
+        self.last_change
+    }
+
+    /// Makes those changes of a file durable that are not newer than `until`.
+    pub(crate) fn sync_until(&mut self, node: u64, until: u64) {
+        let file = self.file_mut(node);
+        let newer = file.pending.partition_point(|(id, _)| *id <= until);
+        for (_, change) in file.pending.drain(..newer) {
+            match change {
+                Change::Write { at, bytes } => put(&mut file.durable, at, &bytes),
+                Change::SetSize(bytes) => file.durable.resize(bytes as usize, 0),
+            }
+        }
+    }
+
     /// What a failed sync does: a part may be written, the rest counts as clean.
     pub(crate) fn fail_sync(&mut self, node: u64, rng: &mut Rng) {
         let file = self.file_mut(node);

@@ -12,7 +12,7 @@ use tidemill_journal::{
     Bounds, Env, ErrorKind, Journal, JournalError, ReadLimits, Retention, TopicConfig, TopicPartition,
 };
 use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal};
-use tidemill_journal_sim::{History, Rng, SimDisk, SimEnv, stamped};
+use tidemill_journal_sim::{History, Rng, SimDisk, stamped};
 use tidemill_model::{Offset, Record};
 
 pub(crate) const TOPIC: &str = "data";
@@ -63,7 +63,7 @@ pub(crate) fn at(number: u32) -> TopicPartition {
     TopicPartition::new(TOPIC, number)
 }
 
-pub(crate) fn open(disk: &SimDisk, env: &Arc<SimEnv>, shape: &Shape) -> Result<Arc<EmbeddedJournal>, JournalError> {
+pub(crate) fn open(disk: &SimDisk, env: &Arc<dyn Env>, shape: &Shape) -> Result<Arc<EmbeddedJournal>, JournalError> {
     let config = EmbeddedConfig {
         segment_bytes: shape.segment_bytes,
         block_bytes: shape.block_bytes,
@@ -127,7 +127,8 @@ pub(crate) async fn goes_on(journal: &dyn Journal, all: &[(Bounds, Vec<Record>)]
 pub(crate) fn start_clients(
     journal: &Arc<EmbeddedJournal>,
     clients: &Arc<Clients>,
-    (disk, env): (&SimDisk, &Arc<SimEnv>),
+    disk: &SimDisk,
+    env: &Arc<dyn Env>,
     shape: &Shape,
     rng: &mut Rng,
 ) -> Vec<Task> {
@@ -154,7 +155,7 @@ struct Client {
     journal: Arc<EmbeddedJournal>,
     clients: Arc<Clients>,
     disk: SimDisk,
-    env: Arc<SimEnv>,
+    env: Arc<dyn Env>,
     rng: Rng,
     shape: Shape,
     number: u32,
