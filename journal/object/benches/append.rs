@@ -1,4 +1,5 @@
-//! Pages made and read in memory; appends on local files against raw create + fsync + link of files of the same size.
+//! Pages made and read in memory; appends on local files against raw create + fsync + link of one file per append (the
+//! journal puts appends that wait into one page, and syncs two pages at a time).
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use std::fs::{self, File};
@@ -43,8 +44,8 @@ fn appends(c: &mut Criterion) {
         group.throughput(Throughput::Bytes((bytes * IN_FLIGHT) as u64)).sample_size(10);
         let payload = bytes::Bytes::from(vec![7; bytes]);
         let dir = tempfile::tempdir().expect("a directory");
+        let mut name = 0;
         group.bench_function("raw", |b| {
-            let mut name = 0;
             b.iter(|| {
                 for _ in 0..IN_FLIGHT {
                     name += 1;
