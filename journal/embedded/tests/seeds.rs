@@ -1,6 +1,8 @@
 //! Many short random lives: writers, readers and trims at the same time, restarts, kills, losses of power at any I/O, and
 //! a disk that fails, fills up and lies. Every seed draws its own mixture, so that rare combinations occur.
 //!
+//! After a sync that lied no journal can keep everything: what is read must be genuine all the same, or the damage named.
+//!
 //! A failure names its seed. `TIDEMILL_SEED=n` runs that one, `TIDEMILL_SEEDS=n` so many. Seeds that once failed are in
 //! `corpus/` and run first.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]

@@ -15,7 +15,9 @@ pub struct Faults {
     /// Syncs that fail. What they should have written counts as clean from then on, as on ext4: a second sync succeeds
     /// and does nothing for it.
     pub sync_errors: u64,
-    /// Syncs of contents that succeed and do nothing.
+    /// Syncs of contents that succeed and do nothing. A journal notices it after a loss of power if anything that was
+    /// written later survives, such as a mark or a record that tells of the sync; if nothing does, nobody can tell the
+    /// loss from records that were never appended.
     pub lying_syncs: u64,
     /// Syncs last: the calling thread waits for others to do I/O meanwhile, and what is written after a sync has begun is
     /// not covered by it. For real threads; the other faults of syncs do not happen then.
