@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Exit, ended};
 use crate::output::{line, say, stderr_is_terminal};
-use crate::stop::{abort_at_next_signal, wait_for_signal};
+use crate::stop::{Signals, abort_at_next_signal};
 use crate::time::{parse_bytes, parse_duration};
 
 /// Options of `tidemill serve`.
@@ -137,10 +137,18 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     check_address(args.http, args.insecure)?;
     start_log("info");
     runtime()?.block_on(async {
-        let node = start(args).await?;
+        // Listened to before the node is ready, or a signal that follows at once would kill it.
+        let mut signals = Signals::listen()?;
+        let node = tokio::select! {
+            node = start(args) => node?,
+            () = signals.next() => {
+                say("stopped before the node was ready");
+                return Ok(());
+            }
+        };
         say("the node is ready; stop it with Ctrl-C");
         line(format_args!("http://{}", node.address()))?;
-        wait_for_signal().await;
+        signals.next().await;
         shut_down(node).await;
         Ok(())
     })
