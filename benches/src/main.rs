@@ -6,6 +6,7 @@
 
 mod ingest;
 mod journal;
+mod kafka;
 mod load;
 mod process;
 mod query;
@@ -56,6 +57,7 @@ const CASES: &[Case] = &[
     (&["journal-100b-1w", "journal-100b-16w", "journal-100b-256w"], journal::small_records),
     (&["journal-10-readers-cost"], journal::ten_readers),
     (&["journal-read"], journal::sequential_read),
+    (&["kafka-ratio"], kafka::against_librdkafka),
 ];
 
 fn main() -> Result<()> {

@@ -47,7 +47,7 @@ const WRAPPED: &[(&str, &[&str])] = &[
     ("pco", &["tidemill-store-block"]),
     ("roaring", &["tidemill-store"]),
     ("prost", &["tidemill-api", "tidemill-model"]),
-    ("rdkafka", &["tidemill-journal-kafka"]),
+    ("rdkafka", &["tidemill-journal-kafka", "tidemill-bench"]),
     ("object_store", &["tidemill-journal-object", "tidemill-features"]),
     ("blake3", &["tidemill-journal-embedded", "tidemill-journal-object"]),
     ("tonic", &["tidemill-api", "tidemill-journal-remote", "tidemill-server"]),
