@@ -26,6 +26,8 @@ const SEEDS: u64 = 10_000;
 const TWICE_EVERY: u64 = 100;
 /// Every so many seeds are about large segments.
 const LARGE_EVERY: u64 = 97;
+/// Every so many seeds have records of one size.
+const ALIKE_EVERY: u64 = 53;
 /// Seeds that once failed, one a line, with a word on why.
 const CORPUS: &str = include_str!("corpus/seeds.txt");
 
@@ -89,7 +91,9 @@ fn draw(seed: u64, rng: &mut Rng) -> Plan {
     if seed % LARGE_EVERY == LARGE_EVERY - 1 {
         return draw_large(rng);
     }
-    let shape = Shape {
+    // Frames of one length: what a torn write left lies where a later frame may begin.
+    let are_alike = seed % ALIKE_EVERY == ALIKE_EVERY - 1;
+    let mut shape = Shape {
         partitions: 1 + rng.below(3) as u32,
         segment_bytes,
         block_bytes: [8, 64, 512, 512, 512, 1024][rng.below(6) as usize],
@@ -100,6 +104,9 @@ fn draw(seed: u64, rng: &mut Rng) -> Plan {
         readers: rng.below(3) as u32,
         may_refuse: has_shortage,
     };
+    if are_alike {
+        (shape.payload_max, shape.block_bytes) = (0, 8);
+    }
     let faults = Faults {
         crash_at: None,
         read_errors: some(rng, 10),

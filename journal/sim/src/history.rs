@@ -273,13 +273,13 @@ impl History {
         (self.settled, self.settled_records) = (self.entries.len() as u64, bounds.records);
     }
 
-    /// Forgets what must be there, after a fault that no journal can make good. What is there must still be genuine.
+    /// Forgets what must be there and what must not, after a fault that no journal can make good. What is there must
+    /// still be genuine.
     pub fn forgive(&mut self) {
-        for entry in &mut self.entries {
-            if matches!(entry.fate, Fate::Acknowledged(_)) {
-                entry.fate = Fate::Open;
-            }
+        for entry in self.entries.iter_mut().filter(|entry| entry.fate != Fate::Gone) {
+            entry.fate = Fate::Open;
         }
+        self.trims.push((0, Offset(u64::MAX)));
         self.seen.clear();
     }
 
