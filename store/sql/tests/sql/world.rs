@@ -80,7 +80,7 @@ impl World {
             epoch: 0,
             sequence: 0,
             ingest_time: 0,
-            key: Bytes::new(),
+            key: bytes::Bytes::new(),
             payload: builder.encode().into(),
         };
         self.records += 1;
