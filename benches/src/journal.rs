@@ -139,7 +139,8 @@ async fn append(journal: &EmbeddedJournal, payload: &Bytes, count: usize, in_fli
 /// # Errors
 /// When files cannot be written.
 pub(crate) fn small_records() -> Result<Vec<Figure>> {
-    let cases = [("journal-100b-1w", 1, 1, 5e3), ("journal-100b-16w", 16, 16, 5e5), ("journal-100b-256w", 256, 16, 1e6)];
+    let cases =
+        [("journal-100b-1w", 1, 1, 5e3), ("journal-100b-16w", 16, 16, 5e5), ("journal-100b-256w", 256, 16, 1e6)];
     let measure = |(name, writers, in_flight, target)| {
         let directory = directory()?;
         let rates = run(async {

@@ -112,6 +112,7 @@ fn every_message_survives_another_implementation() {
         plugin: "rollup".into(),
         start_offsets: vec![1, u64::MAX],
         start_ordinals: vec![0, 7],
+        start_journal: 5,
     };
     let quarantined = Quarantined {
         follower: "r1".into(),
@@ -126,7 +127,7 @@ fn every_message_survives_another_implementation() {
     assert_eq!(Heartbeat::parse(&through("Heartbeat", &heartbeat.to_payload(), 1)), Ok(heartbeat));
     assert_eq!(DeleteRange::parse(&through("DeleteRange", &delete.to_payload(), 3)), Ok(delete));
     assert_eq!(SeriesDefinition::parse(&through("SeriesDefinition", &series.to_payload(), 5)), Ok(series));
-    assert_eq!(OperatorDefinition::parse(&through("OperatorDefinition", &operator.to_payload(), 8)), Ok(operator));
+    assert_eq!(OperatorDefinition::parse(&through("OperatorDefinition", &operator.to_payload(), 9)), Ok(operator));
     assert_eq!(Quarantined::parse(&through("Quarantined", &quarantined.to_payload(), 6)), Ok(quarantined));
 }
 

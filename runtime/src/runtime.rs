@@ -126,6 +126,7 @@ impl Runtime {
             plugin: info.name,
             start_offsets: begin.iter().map(|(offset, _)| offset.0).collect(),
             start_ordinals: begin.iter().map(|(_, ordinal)| *ordinal).collect(),
+            start_journal: self.around.journal.identity().id,
         };
         self.around.catalog.put_operator(definition).await?;
         self.status_of(&name)

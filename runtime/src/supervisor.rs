@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tidemill_journal::env::Task;
 use tidemill_journal::{Cursor, Follower, TOPIC_DATA, TopicPartition};
-use tidemill_model::Offset;
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
+use tidemill_model::{JournalIdentity, Offset};
 use tokio::sync::watch;
 
 use crate::operator::checkpoint::CheckpointFile;
@@ -81,9 +81,18 @@ impl Supervisor {
 }
 
 /// Where an operator starts in a partition when it has no checkpoint there.
-fn begin(definition: &OperatorDefinition, partition: u32) -> Cursor {
-    let at = |values: &[u64]| values.get(partition as usize).copied().unwrap_or(0);
-    Cursor::at(Offset(at(&definition.start_offsets)), at(&definition.start_ordinals))
+///
+/// # Errors
+/// When that was said of another journal, of which this one is a copy.
+fn begin(definition: &OperatorDefinition, partition: u32, journal: JournalIdentity) -> Result<Cursor, String> {
+    let at = |values: &[u64]| values.get(partition as usize).copied();
+    match (at(&definition.start_offsets), at(&definition.start_ordinals)) {
+        (Some(_), Some(_)) if definition.start_journal != journal.id => {
+            Err("it was deployed to start at a place in another journal: deploy it again".to_owned())
+        }
+        (Some(offset), Some(ordinal)) => Ok(Cursor::at(Offset(offset), ordinal)),
+        _ => Ok(Cursor::default()),
+    }
 }
 
 impl Runtime {
@@ -174,7 +183,7 @@ impl Runtime {
         let (plugin, spec) = self.load(definition)?;
         let dir = self.operator_dir(&definition.name, definition.generation);
         let checkpoints = CheckpointFile::new(&dir, partition);
-        let (around, begin) = (&self.around, begin(definition, partition));
+        let (around, begin) = (&self.around, begin(definition, partition, self.around.journal.identity())?);
         let (fold, cursor) = OperatorFold::open(around, (plugin, spec), partition, checkpoints, shared.clone(), begin)?;
         let name = format!("operator {}", definition.name);
         let (journal, env) = (self.around.journal.clone(), self.around.env.clone());

@@ -147,6 +147,9 @@ pub struct OperatorDefinition {
     /// The ordinals of the records there.
     #[prost(fixed64, repeated, tag = "8")]
     pub start_ordinals: Vec<u64>,
+    /// Id of the journal in which that is so.
+    #[prost(fixed64, tag = "9")]
+    pub start_journal: u64,
 }
 
 impl OperatorDefinition {
