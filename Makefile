@@ -29,6 +29,7 @@ build: tools ## Build the command: target/debug/tidemill
 
 test: plugins build ## Run all tests
 	cargo test $(CARGO_FLAGS) --workspace
+	cargo test $(CARGO_FLAGS) --manifest-path journal/object/s3-tests/Cargo.toml --target-dir target/s3
 	tests/browser/run.sh
 
 bench: plugins tools ## Measure; ONLY=name runs one benchmark. Results: target/bench.json

@@ -8,6 +8,8 @@
 //! 3. both replicas have the same digest at the same position;
 //! 4. derived series are what operators compute that are deployed afterwards and read the whole journal, bit for bit.
 //!
+//! On a Kafka journal the broker is killed too, alone or together with the node.
+//!
 //! `TIDEMILL_CRASH_ROUNDS` sets the number of kills, `TIDEMILL_CRASH_SEED` the randomness.
 
 mod load;
@@ -21,7 +23,7 @@ use anyhow::{Context, Result, ensure};
 use load::{History, Random, Writer};
 use serde_json::json;
 use tidemill_tests::node::wait_for;
-use tidemill_tests::{Client, Event, LiveReader, Node, NodeOptions};
+use tidemill_tests::{Broker, Client, Event, LiveReader, Node, NodeOptions};
 
 const ROUNDS: u64 = 6;
 
@@ -31,26 +33,36 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn nothing_is_lost_or_doubled_when_the_node_is_killed_under_load() -> Result<()> {
-    check(1)
+    check(1, None)
 }
 
 #[test]
 fn nor_with_several_partitions() -> Result<()> {
-    check(3)
+    check(3, None)
 }
 
-fn check(partitions: u32) -> Result<()> {
+#[test]
+fn nor_on_kafka_when_the_broker_is_killed_as_well() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    check(2, Some(Broker::start(directory.path())?))
+}
+
+fn check(partitions: u32, mut broker: Option<Broker>) -> Result<()> {
     let seed = setting("TIDEMILL_CRASH_SEED", 7);
     eprintln!("seed {seed}");
     let directory = tempfile::tempdir()?;
-    let mut node = Node::start(directory.path(), NodeOptions { partitions, ..NodeOptions::default() })?;
+    let url = broker.iter().flat_map(|b| ["--journal".to_owned(), format!("kafka://{}/crash", b.address())]).collect();
+    let options = NodeOptions { partitions, arguments: url, ..NodeOptions::default() };
+    let mut node = Node::start(directory.path(), options)?;
     deploy(&node, "")?;
 
     let stop = Arc::new(AtomicBool::new(false));
     let seen = Arc::new(Mutex::new(Seen::default()));
     let (listener, listener_stop) = listen(node.client().base(), seen.clone());
     let writers: Vec<_> = (0..2).map(|number| write(node.client(), number, seed, stop.clone())).collect();
-    kill_again_and_again(&mut node, &mut Random::new(seed), setting("TIDEMILL_CRASH_ROUNDS", ROUNDS))?;
+    // A broker takes its time to come back.
+    let rounds = setting("TIDEMILL_CRASH_ROUNDS", if broker.is_some() { ROUNDS / 2 } else { ROUNDS });
+    kill_again_and_again(&mut node, broker.as_mut(), &mut Random::new(seed), rounds)?;
     stop.store(true, Relaxed);
     let histories =
         writers.into_iter().map(|w| w.join().expect("a writer runs to its end")).collect::<Result<Vec<_>>>()?;
@@ -88,9 +100,27 @@ fn write(client: Client, number: u64, seed: u64, stop: Arc<AtomicBool>) -> std::
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests are composition roots; a random pause is the point")]
-fn kill_again_and_again(node: &mut Node, random: &mut Random, rounds: u64) -> Result<()> {
-    for _ in 0..rounds {
+fn kill_again_and_again(
+    node: &mut Node,
+    mut broker: Option<&mut Broker>,
+    random: &mut Random,
+    rounds: u64,
+) -> Result<()> {
+    for round in 0..rounds {
         std::thread::sleep(Duration::from_millis(100 + random.below(1_500)));
+        // With a broker: it, both, and the node, in turn.
+        if let Some(broker) = broker.as_mut().filter(|_| round % 3 < 2) {
+            broker.kill()?;
+            std::thread::sleep(Duration::from_millis(random.below(500)));
+            if round % 3 == 1 {
+                node.kill()?;
+            }
+            broker.restart()?;
+            if round % 3 == 1 {
+                node.restart()?;
+            }
+            continue;
+        }
         node.kill()?;
         node.restart()?;
     }

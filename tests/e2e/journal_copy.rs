@@ -66,9 +66,6 @@ fn a_journal_goes_to_objects_and_back_and_a_node_goes_on_with_it() -> Result<()>
     let once_more = copy(&objects, &place("new/journal"), &at("back.map"), &["--resume"])?.ok()?;
     ensure!(digests(&once_more)? == digests(&back)?, "a copy that is complete stays as it is: {once_more:?}");
 
-    std::fs::create_dir_all(at("new/runtime"))?;
-    let plugins = Command::new("cp").arg("-r").arg(at("old/runtime/plugins")).arg(at("new/runtime")).status()?;
-    ensure!(plugins.success(), "the plugins go along");
     let node = Node::start(&at("new"), NodeOptions::default())?;
     // Not the digest: the old node's last outputs may have come after it was settled.
     node.wait_until_settled()?;

@@ -167,7 +167,7 @@ impl Ledger {
         let page = self.pages[partition as usize].lock();
         let is_duplicate = |offset: &Offset| page.duplicates.binary_search(offset).is_ok();
         let entries = recent::entries(batch, is_duplicate);
-        Ok(entries.into_iter().filter(|entry| entry.after <= known).collect())
+        Ok(entries.into_iter().filter(|entry| entry.record.offset < known).collect())
     }
 
     async fn follow(&self, partition: usize, mut stop: watch::Receiver<bool>) {

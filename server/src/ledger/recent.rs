@@ -94,7 +94,8 @@ impl Recent {
         if from < ring.start || from > ring.end {
             return None;
         }
-        let first = ring.entries.partition_point(|entry| entry.after <= from);
+        // Not by what comes after: a place behind a record has two names, its end and the beginning of the next one.
+        let first = ring.entries.partition_point(|entry| entry.record.offset < from);
         let mut taken = 0;
         let wanted = ring.entries.range(first..).take_while(|entry| {
             let is_wanted = taken < bytes;
@@ -102,5 +103,29 @@ impl Recent {
             is_wanted
         });
         Some(wanted.cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_model::{NewRecord, RecordKind, record::RecordHeader};
+
+    use super::*;
+
+    fn record(offset: u64) -> Record {
+        let record = NewRecord::anonymous(RecordKind::Samples, vec![1; 4]);
+        RecordHeader::of(&record, 0).unwrap().into_record(Offset(offset), offset, record.payload)
+    }
+
+    /// A reader that stopped behind the first record was told its end by one run, the next one's beginning by another.
+    #[test]
+    fn a_place_between_two_records_has_two_names_and_no_record_comes_twice() {
+        let recent = Recent::new(Offset(0));
+        let batch = Batch { records: vec![record(0), record(100), record(108)], next: Offset(116) };
+        recent.push(entries(batch, |_| false), Offset(116));
+        for (from, expected) in [(0, vec![0, 100, 108]), (8, vec![100, 108]), (100, vec![100, 108]), (116, vec![])] {
+            let found = recent.since(Offset(from), usize::MAX).unwrap();
+            assert_eq!(found.iter().map(|e| e.record.offset.0).collect::<Vec<_>>(), expected, "from {from}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidemill_journal::{Bounds, Retention, TopicConfig, TopicPartition};
+use tidemill_journal_embedded::{Hold, open_read_only};
 use tidemill_server::journals::{JournalUrl, Opening};
 
 use super::{Place, open};
@@ -18,27 +19,35 @@ struct Line {
     partition: u32,
     bounds: Bounds,
     bytes: Option<u64>,
+    /// What retention keeps for the sake of followers.
+    holds: Vec<Hold>,
 }
 
 pub(super) async fn run(context: &Context, place: &Place) -> anyhow::Result<()> {
     let options = place.options(Opening::Read)?;
     let journal = open(&options).await?;
     let mut lines = Vec::new();
+    let holds = match &options.url {
+        JournalUrl::Embedded(dir) => open_read_only(dir)?.holds()?,
+        _ => Vec::new(),
+    };
     for topic in journal.topics().await? {
         for partition in 0..topic.partitions {
-            let bounds = journal.bounds(&TopicPartition::new(&topic.name, partition)).await?;
+            let at = TopicPartition::new(&topic.name, partition);
+            let bounds = journal.bounds(&at).await?;
+            let holds = holds.iter().filter(|hold| hold.at == at).cloned().collect();
             let bytes = match &options.url {
                 JournalUrl::Embedded(dir) => size_of(&dir.join(&topic.name).join(partition.to_string())).ok(),
                 _ => None,
             };
-            lines.push(Line { topic: topic.clone(), partition, bounds, bytes });
+            lines.push(Line { topic: topic.clone(), partition, bounds, bytes, holds });
         }
     }
     if context.json {
         return lines.iter().try_for_each(print_json);
     }
     say(format_args!("journal {} in {} ({})", journal.identity(), options.url, options.url.kind()));
-    let header = ["topic", "partition", "start", "durable", "records", "bytes", "retention", "kept since"];
+    let header = ["topic", "partition", "start", "durable", "records", "bytes", "retention", "kept since", "held from"];
     let mut table = Table::new(std::io::stdout().lock(), header.map(str::to_owned).to_vec(), has_colour());
     for line in lines {
         let Bounds { start, durable, records, kept_since, .. } = line.bounds;
@@ -51,6 +60,7 @@ pub(super) async fn run(context: &Context, place: &Place) -> anyhow::Result<()> 
             line.bytes.map_or_else(String::new, |bytes| bytes.to_string()),
             retention(line.topic.retention),
             kept_since.map_or_else(String::new, format_time),
+            line.holds.iter().min_by_key(|hold| hold.from).map_or_else(String::new, held),
         ])?;
     }
     Ok(table.finish()?)
@@ -63,8 +73,14 @@ fn print_json(line: &Line) -> anyhow::Result<()> {
         "topic": line.topic.name, "partition": line.partition, "start": bounds.start.0, "durable": bounds.durable.0,
         "records": bounds.records, "bytes": line.bytes, "retention_age_s": age.map(|age| age.as_secs_f64()),
         "retention_bytes": bytes, "compacted": compacted, "kept_since": bounds.kept_since.map(format_time),
+        "holds": line.holds.iter().map(|h| json!({"follower": h.follower, "from": h.from.0})).collect::<Vec<_>>(),
     }))?;
     Ok(())
+}
+
+/// Who still needs the oldest records, and from where on.
+fn held(hold: &Hold) -> String {
+    format!("{} by {}", hold.from, hold.follower)
 }
 
 /// How long records are kept, in words.
