@@ -1,7 +1,7 @@
 //! Journals by their URL: which backend it is, how it is opened, and whether it is the one that a node follows.
 //!
 //! Invariants: a journal that is not the one that was meant is refused before anything is written to it or beside it; a
-//! journal that does not answer is one clear error after [`OPEN_MAX`]; no message contains the value of a setting.
+//! journal that does not answer is one clear error after 30 s; no message contains the value of a setting.
 
 mod backends;
 mod followed;
