@@ -9,8 +9,9 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tidemill_journal::env::Task;
 use tidemill_journal::{Env, JournalError};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::config::KafkaConfig;
 use crate::failure::{Context, Trouble, code_of, misconfigured};
@@ -35,6 +36,8 @@ pub(crate) struct Control {
     jobs: mpsc::Sender<Job>,
     discarded: mpsc::Sender<Discarded>,
     place: String,
+    end: watch::Sender<bool>,
+    tasks: Arc<parking_lot::Mutex<Vec<Task>>>,
 }
 
 impl Control {
@@ -50,10 +53,12 @@ impl Control {
         let asker = Arc::new(Asker { consumer, trouble, place: place.clone(), env: env.clone() });
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..THREADS {
-            let work = work(asker.clone(), waiting.clone());
-            env.spawn_thread("kafka-control", Box::pin(work));
-        }
+        let (end, ended) = watch::channel(false);
+        let spawn = |_| {
+            let work = work(asker.clone(), waiting.clone(), ended.clone());
+            env.spawn_thread("kafka-control", Box::pin(work))
+        };
+        let tasks = Arc::new(parking_lot::Mutex::new((0..THREADS).map(spawn).collect()));
         let (discarded, mut taken_down) = mpsc::channel::<Discarded>(WAITING_MAX);
         let take_down = async move {
             while let Some(client) = taken_down.recv().await {
@@ -61,7 +66,7 @@ impl Control {
             }
         };
         env.spawn_thread("kafka-discard", Box::pin(take_down));
-        Ok(Self { jobs, discarded, place })
+        Ok(Self { jobs, discarded, place, end, tasks })
     }
 
     /// Has `question` answered on one of the threads.
@@ -81,6 +86,15 @@ impl Control {
         answer.await.map_err(|_| JournalError::Closed)?
     }
 
+    /// Ends the threads; questions after that are refused with [`JournalError::Closed`].
+    pub(crate) async fn close(&self) {
+        self.end.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            task.join().await;
+        }
+    }
+
     /// Drops `client` on a thread where that may block.
     pub(crate) fn discard(&self, client: impl Send + 'static) {
         // When too much waits already, it takes its time here.
@@ -93,11 +107,12 @@ impl Control {
     }
 }
 
-async fn work(asker: Arc<Asker>, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
+async fn work(asker: Arc<Asker>, waiting: Arc<Mutex<mpsc::Receiver<Job>>>, mut ended: watch::Receiver<bool>) {
     loop {
         let next = async { waiting.lock().await.recv().await };
         let job = tokio::select! {
             job = next => job,
+            _ = ended.wait_for(|ended| *ended) => return,
             () = asker.env.sleep(TEND_EVERY) => {
                 asker.tend();
                 continue;

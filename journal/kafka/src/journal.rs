@@ -210,6 +210,7 @@ impl Journal for KafkaJournal {
             self.is_closed.store(true, SeqCst);
             self.producer.close().await;
             self.readers.close();
+            self.control.close().await;
         }
         .boxed()
     }

@@ -1,6 +1,6 @@
 //! `kill -9` of the broker under load: nothing acknowledged is lost, nothing is applied twice.
 //!
-//! Three rounds, or as many as `TIDEMILL_KAFKA_CRASHES` says.
+//! Two rounds, or as many as `TIDEMILL_KAFKA_CRASHES` says.
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests live in the real world")]
 
@@ -47,7 +47,7 @@ async fn write(journal: Arc<KafkaJournal>, writer: u64, done: Arc<AtomicU64>, st
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_and_nothing_is_applied_twice() {
-    let rounds = std::env::var("TIDEMILL_KAFKA_CRASHES").map_or(3, |text| text.parse().unwrap());
+    let rounds = std::env::var("TIDEMILL_KAFKA_CRASHES").map_or(2, |text| text.parse().unwrap());
     let mut broker = Broker::start(&[], false);
     let url = broker.fresh_url();
     // One waits through a restart, the other gives up and repeats.
