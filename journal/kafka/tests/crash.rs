@@ -8,20 +8,25 @@ mod common;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use common::{Broker, TOPIC, at, open};
 use tidemill_journal::{Cursor, ErrorKind, Journal, ReadLimits, TopicConfig};
 use tidemill_journal_kafka::KafkaJournal;
 use tidemill_model::{NewRecord, Offset, ProducerId, RecordKind};
+use tokio::sync::watch;
 
 const WRITERS: u64 = 8;
 /// Appends that must be acknowledged between two crashes.
 const APPENDS_PER_ROUND: u64 = 3000;
 
 /// Appends one to three records at a time, each with the next sequence, and repeats what was not acknowledged.
-async fn write(journal: Arc<KafkaJournal>, writer: u64, done: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> (u64, u64) {
+async fn write(
+    journal: Arc<KafkaJournal>,
+    writer: u64,
+    done: Arc<watch::Sender<u64>>,
+    stop: Arc<AtomicBool>,
+) -> (u64, u64) {
     let producer = ProducerId(writer + 1);
     let (mut next, mut repeated) = (1, 0);
     while !stop.load(SeqCst) {
@@ -40,7 +45,7 @@ async fn write(journal: Arc<KafkaJournal>, writer: u64, done: Arc<AtomicU64>, st
             }
         }
         next += count;
-        done.fetch_add(1, SeqCst);
+        done.send_modify(|done| *done += 1);
     }
     (next, repeated)
 }
@@ -54,24 +59,22 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_applied_twice() {
     let patient = open(&url).await.unwrap();
     patient.create(TopicConfig::new(TOPIC, 1)).await.unwrap();
     let hasty = open(&format!("{url}?message.timeout.ms=1000")).await.unwrap();
-    let (done, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let (done, mut appended) = watch::channel(0);
+    let (done, stop) = (Arc::new(done), Arc::new(AtomicBool::new(false)));
     let start = |writer| {
         let journal = if writer % 2 == 0 { &patient } else { &hasty };
         tokio::spawn(write(journal.clone(), writer, done.clone(), stop.clone()))
     };
     let writers: Vec<_> = (0..WRITERS).map(start).collect();
+    drop(done);
     for round in 1..=rounds {
-        while done.load(SeqCst) < round * APPENDS_PER_ROUND {
-            assert!(writers.iter().all(|writer| !writer.is_finished()), "no writer has failed");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        appended.wait_for(|done| *done >= round * APPENDS_PER_ROUND).await.expect("a writer is there");
+        assert!(writers.iter().all(|writer| !writer.is_finished()), "no writer has failed");
         broker.kill();
         broker.restart();
     }
-    let before = done.load(SeqCst);
-    while done.load(SeqCst) < before + APPENDS_PER_ROUND {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let before = *appended.borrow();
+    appended.wait_for(|done| *done >= before + APPENDS_PER_ROUND).await.expect("a writer is there");
     stop.store(true, SeqCst);
     let mut acknowledged = HashMap::new();
     for (writer, task) in writers.into_iter().enumerate() {

@@ -4,13 +4,13 @@
 #![expect(clippy::disallowed_methods, reason = "tests live in the real world")]
 #![allow(clippy::zombie_processes, reason = "what takes the broker away outlives the test")]
 
-use std::io::Read;
-use std::net::TcpStream;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tidemill_journal::{Journal, JournalError, ReadLimits, SystemEnv, TopicConfig, TopicPartition};
@@ -19,6 +19,20 @@ use tidemill_model::{NewRecord, Offset, ProducerId, Record, RecordKind};
 
 /// A broker may fetch its jars before it starts.
 const START_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What the broker says when it takes connections.
+const UP: &str = "Kafka Server started";
+
+/// Writes what a broker says to its log, and tells when it is up.
+fn keep(output: impl Read, mut log: File, up: &mpsc::Sender<()>) {
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        if line.contains(UP) {
+            // Whoever waited may have given up.
+            let _ = up.send(());
+        }
+        writeln!(log, "{line}").unwrap();
+    }
+}
 
 /// A broker's process and its data.
 pub(crate) struct Broker {
@@ -56,7 +70,7 @@ impl Broker {
     fn launch(&mut self, ports: &[String]) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let log = self.directory.join("log");
-        let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
+        let file = File::options().create(true).append(true).open(&log).unwrap();
         let address = self.directory.join("address");
         let _ = std::fs::remove_file(&address);
         let mut command = Command::new(root.join("tests/kafka/broker.sh"));
@@ -64,25 +78,19 @@ impl Broker {
         if ports.is_empty() && !self.settings.is_empty() {
             command.args(["auto", "auto"]);
         }
-        command.args(&self.settings).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        command.args(&self.settings).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file.try_clone().unwrap());
         if self.is_guarded {
             command.env("SASL", "1");
         }
         let mut process = command.spawn().expect("tests/kafka/broker.sh can be run");
-        let started = Instant::now();
-        loop {
-            if let Some(status) = process.try_wait().unwrap() {
-                panic!("the broker ended with {status}:\n{}", tail(&log));
-            }
-            if let Ok(found) = std::fs::read_to_string(&address) {
-                found.trim().clone_into(&mut self.address);
-                if TcpStream::connect(&self.address).is_ok() {
-                    break;
-                }
-            }
-            assert!(started.elapsed() < START_TIMEOUT, "the broker does not come up:\n{}", tail(&log));
-            std::thread::sleep(Duration::from_millis(50));
+        let (up, is_up) = mpsc::channel();
+        let output = process.stdout.take().unwrap();
+        // Reads as long as the broker talks, or it would have to wait.
+        std::thread::spawn(move || keep(output, file, &up));
+        if let Err(error) = is_up.recv_timeout(START_TIMEOUT) {
+            panic!("the broker does not come up ({error}):\n{}", tail(&log));
         }
+        std::fs::read_to_string(&address).unwrap().trim().clone_into(&mut self.address);
         self.process = Some(process);
     }
 
