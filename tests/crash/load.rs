@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -72,12 +73,14 @@ impl Writer {
         Self { number, random: Random::new(seed ^ (number + 1) << 20), step: 0, history: History::default() }
     }
 
-    /// Writes until `stop` is set; returns what was acknowledged.
-    pub(super) fn run(mut self, client: &Client, stop: &AtomicBool) -> Result<History> {
+    /// Writes until `stop` is set, and tells of every request that was acknowledged; returns what was in them.
+    pub(super) fn run(mut self, client: &Client, stop: &AtomicBool, acknowledged: &Sender<()>) -> Result<History> {
         let producer = format!("writer-{}", self.number);
         for sequence in 1.. {
             let lines = self.next_request(sequence);
             send_until_acknowledged(client, &producer, sequence, &lines)?;
+            // Towards the end nobody counts any more.
+            let _ = acknowledged.send(());
             if stop.load(Relaxed) {
                 break;
             }

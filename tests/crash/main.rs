@@ -16,6 +16,7 @@ mod load;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ use tidemill_tests::node::wait_for;
 use tidemill_tests::{Broker, Client, Event, LiveReader, Node, NodeOptions};
 
 const ROUNDS: u64 = 6;
+/// How long no request may be acknowledged.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -59,10 +62,12 @@ fn check(partitions: u32, mut broker: Option<Broker>) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let seen = Arc::new(Mutex::new(Seen::default()));
     let (listener, listener_stop) = listen(node.client().base(), seen.clone());
-    let writers: Vec<_> = (0..2).map(|number| write(node.client(), number, seed, stop.clone())).collect();
+    let (acknowledged, requests) = channel();
+    let start = |number| write(node.client(), number, seed, stop.clone(), acknowledged.clone());
+    let writers: Vec<_> = (0..2).map(start).collect();
     // A broker takes its time to come back.
     let rounds = setting("TIDEMILL_CRASH_ROUNDS", if broker.is_some() { ROUNDS / 2 } else { ROUNDS });
-    kill_again_and_again(&mut node, broker.as_mut(), &mut Random::new(seed), rounds)?;
+    kill_again_and_again(&mut node, broker.as_mut(), &requests, &mut Random::new(seed), rounds)?;
     stop.store(true, Relaxed);
     let histories =
         writers.into_iter().map(|w| w.join().expect("a writer runs to its end")).collect::<Result<Vec<_>>>()?;
@@ -95,23 +100,33 @@ fn deploy(node: &Node, suffix: &str) -> Result<()> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests are composition roots")]
-fn write(client: Client, number: u64, seed: u64, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<Result<History>> {
-    std::thread::spawn(move || Writer::new(number, seed).run(&client, &stop))
+fn write(
+    client: Client,
+    number: u64,
+    seed: u64,
+    stop: Arc<AtomicBool>,
+    acknowledged: Sender<()>,
+) -> std::thread::JoinHandle<Result<History>> {
+    std::thread::spawn(move || Writer::new(number, seed).run(&client, &stop, &acknowledged))
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests are composition roots; a random pause is the point")]
+/// Kills after a random number of acknowledged requests, while others are under way.
 fn kill_again_and_again(
     node: &mut Node,
     mut broker: Option<&mut Broker>,
+    requests: &Receiver<()>,
     random: &mut Random,
     rounds: u64,
 ) -> Result<()> {
     for round in 0..rounds {
-        std::thread::sleep(Duration::from_millis(100 + random.below(1_500)));
+        // Those of the round before do not count.
+        requests.try_iter().for_each(drop);
+        for _ in 0..10 + random.below(300) {
+            requests.recv_timeout(PATIENCE).context("no request is acknowledged any more")?;
+        }
         // With a broker: it, both, and the node, in turn.
         if let Some(broker) = broker.as_mut().filter(|_| round % 3 < 2) {
             broker.kill()?;
-            std::thread::sleep(Duration::from_millis(random.below(500)));
             if round % 3 == 1 {
                 node.kill()?;
             }
