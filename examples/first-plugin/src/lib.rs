@@ -12,8 +12,12 @@ pub struct Smooth {
 }
 
 impl Calculation for Smooth {
-    const ABOUT: About =
-        About { name: "smooth", version: env!("CARGO_PKG_VERSION"), inputs: &["value"], outputs: &["value"] };
+    const ABOUT: About = About {
+        name: "smooth",
+        version: env!("CARGO_PKG_VERSION"),
+        inputs: &[Port::number("value")],
+        outputs: &[Port::number("value")],
+    };
 
     fn configure(&mut self, params: &mut Params) -> Result<(), Problem> {
         self.tau_s = params.non_negative_or("tau_s", 60.0)?;

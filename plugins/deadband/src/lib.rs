@@ -37,8 +37,12 @@ struct Emitted {
 }
 
 impl Calculation for Deadband {
-    const ABOUT: About =
-        About { name: "deadband", version: env!("CARGO_PKG_VERSION"), inputs: &["value"], outputs: &["value"] };
+    const ABOUT: About = About {
+        name: "deadband",
+        version: env!("CARGO_PKG_VERSION"),
+        inputs: &[Port::number("value")],
+        outputs: &[Port::number("value")],
+    };
 
     fn configure(&mut self, params: &mut Params) -> Result<(), Problem> {
         self.width = params.number("width")?;

@@ -54,8 +54,14 @@ impl Calculation for Health {
     const ABOUT: About = About {
         name: "health",
         version: env!("CARGO_PKG_VERSION"),
-        inputs: &["flow", "head", "power", "bearing_temperature", "vibration"],
-        outputs: &["efficiency", "alarm"],
+        inputs: &[
+            Port::number("flow"),
+            Port::number("head"),
+            Port::number("power"),
+            Port::number("bearing_temperature"),
+            Port::number("vibration"),
+        ],
+        outputs: &[Port::number("efficiency"), Port::number("alarm")],
     };
 
     fn configure(&mut self, params: &mut Params) -> Result<(), Problem> {

@@ -39,8 +39,15 @@ impl Aggregation for Rollup {
     const ABOUT: About = About {
         name: "rollup",
         version: env!("CARGO_PKG_VERSION"),
-        inputs: &["value"],
-        outputs: &["count", "sum", "mean", "min", "max", "variance"],
+        inputs: &[Port::number("value")],
+        outputs: &[
+            Port::number("count"),
+            Port::number("sum"),
+            Port::number("mean"),
+            Port::number("min"),
+            Port::number("max"),
+            Port::number("variance"),
+        ],
     };
 
     fn aggregate(&mut self, window: &Window<'_>, out: &mut [f64]) {

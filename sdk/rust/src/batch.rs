@@ -3,6 +3,8 @@
 //! Invariants: the rows of the runs add up to the length of the columns; `qualities` is empty (all good) or as long as the others;
 //! rows of a run are ordered by time.
 
+use std::collections::BTreeMap;
+
 use crate::{Problem, Quality, Time};
 
 /// Consecutive rows of one port of one group. 12 bytes, as in the contract.
@@ -26,7 +28,7 @@ pub struct Row {
     pub port: u32,
     /// Source time.
     pub time: Time,
-    /// The value.
+    /// The value; in a row of a text port, the place of the text: see [`Batch::text`].
     pub value: f64,
     /// The quality.
     pub quality: Quality,
@@ -47,6 +49,41 @@ pub struct Batch {
     pub(crate) dt: Vec<i64>,
     pub(crate) values: Vec<f64>,
     pub(crate) qualities: Vec<u32>,
+    pub(crate) texts: Texts,
+}
+
+/// Each text once, in order of first use.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts {
+    pub(crate) list: Vec<String>,
+    places: BTreeMap<String, u32>,
+}
+
+impl Texts {
+    /// Texts that came in. They are only looked up by place.
+    pub(crate) fn given(list: Vec<String>) -> Texts {
+        Texts { list, places: BTreeMap::new() }
+    }
+
+    pub(crate) fn get(&self, value: f64) -> Option<&str> {
+        let is_place = value >= 0.0 && value < self.list.len() as f64;
+        if is_place { self.list.get(value as usize).map(String::as_str) } else { None }
+    }
+
+    fn place(&mut self, text: &str) -> u32 {
+        if let Some(place) = self.places.get(text) {
+            return *place;
+        }
+        let place = self.list.len() as u32;
+        self.list.push(text.to_owned());
+        self.places.insert(text.to_owned(), place);
+        place
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+        self.places.clear();
+    }
 }
 
 /// The columns of one run.
@@ -60,11 +97,13 @@ pub struct RunRows<'a> {
     dt: &'a [i64],
     values: &'a [f64],
     qualities: &'a [u32],
+    texts: &'a Texts,
 }
 
 impl Batch {
     pub(crate) const fn empty() -> Batch {
-        Batch { t0: 0, runs: Vec::new(), dt: Vec::new(), values: Vec::new(), qualities: Vec::new() }
+        let texts = Texts { list: Vec::new(), places: BTreeMap::new() };
+        Batch { t0: 0, runs: Vec::new(), dt: Vec::new(), values: Vec::new(), qualities: Vec::new(), texts }
     }
 
     /// Refuses columns whose lengths do not fit each other.
@@ -78,6 +117,11 @@ impl Batch {
             return Err(Problem::contract("qualities and values differ in length"));
         }
         Ok(self)
+    }
+
+    /// The text that a row of a text port stands for.
+    pub fn text(&self, row: &Row) -> Option<&str> {
+        self.texts.get(row.value)
     }
 
     /// How many rows there are.
@@ -103,6 +147,7 @@ impl Batch {
                 dt: &self.dt[range.clone()],
                 values: &self.values[range.clone()],
                 qualities: self.qualities.get(range).unwrap_or(&[]),
+                texts: &self.texts,
             }
         })
     }
@@ -136,6 +181,12 @@ impl Batch {
         self.values.push(row.value);
     }
 
+    /// Appends a row whose value is a text.
+    pub(crate) fn push_text(&mut self, row: Row, text: &str) {
+        let value = f64::from(self.texts.place(text));
+        self.push(Row { value, ..row });
+    }
+
     #[cold]
     fn begin_run(&mut self, row: &Row) {
         if self.runs.is_empty() {
@@ -161,6 +212,7 @@ impl Batch {
         self.dt.clear();
         self.values.clear();
         self.qualities.clear();
+        self.texts.clear();
     }
 }
 
@@ -181,6 +233,11 @@ impl<'a> RunRows<'a> {
     /// Quality of row `index`.
     pub fn quality(&self, index: usize) -> Quality {
         self.qualities.get(index).map_or(Quality::GOOD, |code| Quality(*code))
+    }
+
+    /// The text of row `index`, if the port carries texts.
+    pub fn text(&self, index: usize) -> Option<&'a str> {
+        self.texts.get(self.values[index])
     }
 
     /// Every row is good without details (the common case, worth a fast path).

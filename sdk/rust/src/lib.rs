@@ -11,7 +11,7 @@
 //!
 //! impl Calculation for Above {
 //!     const ABOUT: About =
-//!         About { name: "above", version: env!("CARGO_PKG_VERSION"), inputs: &["value"], outputs: &["value"] };
+//!         About { name: "above", version: env!("CARGO_PKG_VERSION"), inputs: &[Port::number("value")], outputs: &[Port::number("value")] };
 //!
 //!     fn configure(&mut self, params: &mut Params) -> Result<(), Problem> {
 //!         self.limit = params.number("limit")?;
@@ -48,6 +48,7 @@ pub mod abi;
 mod batch;
 mod groups;
 mod json;
+pub mod kv;
 pub mod log;
 mod output;
 mod params;
@@ -62,7 +63,7 @@ pub use batch::{Batch, Row, Run, RunRows};
 pub use groups::Groups;
 pub use output::Output;
 pub use params::Params;
-pub use plugin::{About, Aggregation, Calculation};
+pub use plugin::{About, Aggregation, Calculation, Durable, Kind, Port};
 pub use problem::Problem;
 pub use quality::Quality;
 pub use time::Time;
@@ -71,7 +72,7 @@ pub use window::{Window, WindowRow};
 /// Everything a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        About, Aggregation, Batch, Calculation, Groups, Output, Params, Problem, Quality, Row, Run, RunRows, Time,
-        Window, WindowRow, log,
+        About, Aggregation, Batch, Calculation, Durable, Groups, Output, Params, Port, Problem, Quality, Row, Run,
+        RunRows, Time, Window, WindowRow, kv, log,
     };
 }

@@ -2,6 +2,36 @@
 
 use crate::{Batch, Output, Params, Problem, Time, Window};
 
+/// What the rows of a port carry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Numbers.
+    Number = 0,
+    /// Texts, or states by name.
+    Text = 1,
+}
+
+/// A port of a plugin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Port {
+    /// Letters, digits, `-` and `_`.
+    pub name: &'static str,
+    /// What its rows carry.
+    pub kind: Kind,
+}
+
+impl Port {
+    /// A port for numbers.
+    pub const fn number(name: &'static str) -> Port {
+        Port { name, kind: Kind::Number }
+    }
+
+    /// A port for texts, or for states by name.
+    pub const fn text(name: &'static str) -> Port {
+        Port { name, kind: Kind::Text }
+    }
+}
+
 /// What a plugin is. Ports are numbered by their place in `inputs` and `outputs`.
 #[derive(Clone, Copy, Debug)]
 pub struct About {
@@ -9,10 +39,10 @@ pub struct About {
     pub name: &'static str,
     /// By custom `env!("CARGO_PKG_VERSION")`.
     pub version: &'static str,
-    /// Names of the input ports, at least one; exactly one for an aggregation.
-    pub inputs: &'static [&'static str],
-    /// Names of the output ports, at least one.
-    pub outputs: &'static [&'static str],
+    /// The input ports, at least one; exactly one for an aggregation.
+    pub inputs: &'static [Port],
+    /// The output ports, at least one; all of an aggregation's are for numbers.
+    pub outputs: &'static [Port],
 }
 
 /// Samples in, samples out, with state that survives everything without being serialised: the host saves the plugin's memory.
@@ -45,6 +75,18 @@ pub trait Calculation: Default + 'static {
         let _ = (watermark, output);
         Ok(())
     }
+}
+
+/// A calculation whose state can move into another version of the plugin, or to another partition, group by group.
+pub trait Durable: Calculation {
+    /// The state of a group in a form that later versions can read; empty when there is none.
+    fn save(&self, group: u32) -> Vec<u8>;
+
+    /// Takes over what this or an older version saved. Called after [`Calculation::configure`] and before the first rows.
+    ///
+    /// # Errors
+    /// The state cannot be understood.
+    fn load(&mut self, group: u32, state: &[u8]) -> Result<(), Problem>;
 }
 
 /// Closed windows in, values out. The host may call again for a window that a late sample changed, so carry nothing from one window

@@ -1,6 +1,7 @@
 //! Drive a plugin from a test, natively: rows in, rows out, no server.
 
 use crate::abi::guest::{aggregate_all, configured};
+use crate::batch::Texts;
 use crate::window::{WindowHead, Windows};
 use crate::{Aggregation, Batch, Calculation, Output, Problem, Row, Time};
 
@@ -8,6 +9,13 @@ use crate::{Aggregation, Batch, Calculation, Output, Problem, Row, Time};
 pub fn batch(rows: &[Row]) -> Batch {
     let mut batch = Batch::default();
     rows.iter().for_each(|row| batch.push(*row));
+    batch
+}
+
+/// Rows of texts as a batch.
+pub fn text_batch(rows: &[(Row, &str)]) -> Batch {
+    let mut batch = Batch::default();
+    rows.iter().for_each(|(row, text)| batch.push_text(*row, text));
     batch
 }
 
@@ -24,7 +32,7 @@ impl<C: Calculation> Harness<C> {
     /// The parameters are refused.
     pub fn new(params: &str) -> Result<Self, Problem> {
         let calculation = configured(params, C::configure)?;
-        Ok(Harness { calculation, output: Output::new(C::ABOUT.outputs.len() as u32) })
+        Ok(Harness { calculation, output: Output::new(C::ABOUT.outputs) })
     }
 
     /// Passes rows in one batch and returns what was emitted, in the order it was emitted.
@@ -34,6 +42,11 @@ impl<C: Calculation> Harness<C> {
     pub fn process(&mut self, rows: &[Row]) -> Result<Vec<Row>, Problem> {
         self.process_batch(&batch(rows))?;
         Ok(self.output.batch.rows().collect())
+    }
+
+    /// The text that an emitted row of a text port stands for, until the next call.
+    pub fn text(&self, row: &Row) -> Option<&str> {
+        self.output.batch.text(row)
     }
 
     /// Passes a batch and returns the number of rows emitted. Copies nothing, which is what a benchmark wants.
@@ -87,6 +100,7 @@ impl<A: Aggregation> AggregationHarness<A> {
             dt: rows.iter().map(|row| row.time - start).collect(),
             values: rows.iter().map(|row| row.value).collect(),
             qualities: if all_good { Vec::new() } else { rows.iter().map(|row| row.quality.0).collect() },
+            texts: Texts::default(),
         };
         let mut output = Vec::new();
         aggregate_all(&mut self.aggregation, &windows, &mut output);

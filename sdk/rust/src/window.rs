@@ -1,5 +1,6 @@
 //! Closed windows.
 
+use crate::batch::Texts;
 use crate::{Problem, Quality, Time};
 
 /// Head of a window. 24 bytes, as in the contract.
@@ -28,6 +29,7 @@ pub struct Window<'a> {
     dt: &'a [i64],
     values: &'a [f64],
     qualities: &'a [u32],
+    texts: &'a Texts,
 }
 
 /// One row of a window.
@@ -35,7 +37,7 @@ pub struct Window<'a> {
 pub struct WindowRow {
     /// Source time.
     pub time: Time,
-    /// The value.
+    /// The value; of a text port, the place of the text: see [`Window::text`].
     pub value: f64,
     /// The quality.
     pub quality: Quality,
@@ -55,6 +57,11 @@ impl<'a> Window<'a> {
     /// The values, whatever their quality.
     pub fn values(&self) -> &'a [f64] {
         self.values
+    }
+
+    /// The text that a row of a text port stands for.
+    pub fn text(&self, row: &WindowRow) -> Option<&'a str> {
+        self.texts.get(row.value)
     }
 
     /// Every row is good without details (the common case, worth a fast path).
@@ -80,6 +87,7 @@ pub(crate) struct Windows {
     pub(crate) dt: Vec<i64>,
     pub(crate) values: Vec<f64>,
     pub(crate) qualities: Vec<u32>,
+    pub(crate) texts: Texts,
 }
 
 impl Windows {
@@ -108,6 +116,7 @@ impl Windows {
                 dt: &self.dt[range.clone()],
                 values: &self.values[range.clone()],
                 qualities: self.qualities.get(range).unwrap_or(&[]),
+                texts: &self.texts,
             }
         })
     }

@@ -39,7 +39,12 @@ struct Total {
 }
 
 impl Calculation for Total {
-    const ABOUT: About = About { name: "total", version: "1.2", inputs: &["a", "b"], outputs: &["total"] };
+    const ABOUT: About = About {
+        name: "total",
+        version: "1.2",
+        inputs: &[Port::number("a"), Port::text("b")],
+        outputs: &[Port::number("total")],
+    };
 
     fn configure(&mut self, params: &mut Params) -> Result<(), Problem> {
         self.factor = params.number("factor")?;
@@ -64,7 +69,12 @@ impl Calculation for Total {
 struct Ends;
 
 impl Aggregation for Ends {
-    const ABOUT: About = About { name: "ends", version: "1", inputs: &["value"], outputs: &["first", "last"] };
+    const ABOUT: About = About {
+        name: "ends",
+        version: "1",
+        inputs: &[Port::number("value")],
+        outputs: &[Port::number("first"), Port::number("last")],
+    };
 
     fn aggregate(&mut self, window: &Window<'_>, out: &mut [f64]) {
         if let (Some(first), Some(last)) = (window.values().first(), window.values().last()) {
@@ -115,8 +125,9 @@ fn describe_names_the_ports() {
 
     let mut guest = CalculationGuest::<Total>::new();
     let area: [usize; 8] = words(guest.describe());
-    let inputs: Vec<[usize; 2]> = list(area[4], area[5]);
-    assert_eq!(inputs.iter().map(|[at, len]| text(*at, *len)).collect::<Vec<_>>(), ["a", "b"]);
+    let inputs: Vec<[usize; 3]> = list(area[4], area[5]);
+    let ports: Vec<_> = inputs.iter().map(|[at, len, kind]| (text(*at, *len), *kind)).collect();
+    assert_eq!(ports, [("a".to_owned(), 0), ("b".to_owned(), 1)]);
     assert_eq!(area[7], 1);
 }
 
@@ -125,8 +136,15 @@ fn process_returns_a_batch() {
     let mut guest = total(r#"{"factor": 2}"#);
     let runs = [Run { group: 3, port: 0, rows: 2 }, Run { group: 0, port: 1, rows: 1 }];
     let t0 = -5_000_000_000;
-    let area = guest.process(t0, give(&runs), give(&[10_i64, 20, 5]), give(&[1.0, 2.0, 4.0]), give(&[0_u32, 7, 0]));
-    let area: [usize; 12] = words(area);
+    let area = guest.process(
+        t0,
+        give(&runs),
+        give(&[10_i64, 20, 5]),
+        give(&[1.0, 2.0, 4.0]),
+        give(&[0_u32, 7, 0]),
+        Vec::new(),
+    );
+    let area: [usize; 14] = words(area);
     assert_eq!(area[0], 0);
     assert_eq!(area[2] as u32 as i64 | (area[3] as i64) << 32, t0 + 10, "t0 is the time of the first row");
     assert_eq!(list::<Run>(area[4], area[5]), [Run { group: 3, port: 0, rows: 2 }, Run { group: 0, port: 0, rows: 1 }]);
@@ -134,7 +152,7 @@ fn process_returns_a_batch() {
     assert_eq!(list::<f64>(area[8], area[9]), [2.0, 6.0, 8.0]);
     assert_eq!(list::<u32>(area[10], area[11]), [0, 7, 0]);
     guest.post();
-    let advanced: [usize; 12] = words(guest.advance(0));
+    let advanced: [usize; 14] = words(guest.advance(0));
     assert_eq!((advanced[0], advanced[5], advanced[9]), (0, 0, 0), "nothing is left over from the call before");
 }
 
@@ -142,10 +160,10 @@ fn process_returns_a_batch() {
 fn problems_come_back_with_code_and_text() {
     let mut guest = total(r#"{"factor": 1}"#);
     let run = give(&[Run { group: 0, port: 0, rows: 1 }]);
-    let area: [usize; 5] = words(guest.process(0, run, give(&[0_i64]), give(&[-1.0]), Vec::new()));
+    let area: [usize; 5] = words(guest.process(0, run, give(&[0_i64]), give(&[-1.0]), Vec::new(), Vec::new()));
     assert_eq!((area[0], area[2] as u32, text(area[3], area[4])), (1, Problem::OWN, "a negative value".to_owned()));
 
-    let no_runs: [usize; 3] = words(guest.process(0, Vec::new(), give(&[0_i64]), give(&[1.0]), Vec::new()));
+    let no_runs: [usize; 3] = words(guest.process(0, Vec::new(), give(&[0_i64]), give(&[1.0]), Vec::new(), Vec::new()));
     assert_eq!((no_runs[0], no_runs[2] as u32), (1, Problem::CONTRACT));
 
     let refused: [usize; 4] = words(guest.configure(give(b"{}")));
@@ -165,6 +183,7 @@ fn aggregate_returns_a_row_of_values_per_window() {
         give(&[0_i64, 1, 2]),
         give(&[1.0, 2.0, 3.0]),
         Vec::new(),
+        Vec::new(),
     );
     let area: [usize; 3] = words(area);
     let values = list::<f64>(area[1], area[2]);
@@ -180,7 +199,7 @@ fn memory_does_not_grow_with_the_number_of_calls() {
     let mut call = |calls: usize| {
         for _ in 0..calls {
             let run = give(&[Run { group: 1, port: 0, rows: 500 }]);
-            guest.process(0, run, give(&times), give(&values), give(&[1_u32; 500]));
+            guest.process(0, run, give(&times), give(&values), give(&[1_u32; 500]), Vec::new());
             guest.post();
             guest.describe();
         }

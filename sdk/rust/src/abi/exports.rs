@@ -8,7 +8,7 @@ macro_rules! calculation {
 
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            use $crate::abi::memory::take_list;
+            use $crate::abi::memory::{take_list, take_texts};
 
             // SAFETY (of all functions here): only the host calls them, and it passes lists as the contract says: allocated through
             // `cabi_realloc` for exactly their elements, written, and given away.
@@ -23,11 +23,14 @@ macro_rules! calculation {
                 values_len: usize,
                 qualities: *mut u32,
                 qualities_len: usize,
+                texts: *mut [usize; 2],
+                texts_len: usize,
             ) -> *const usize {
                 let (runs, dt) = unsafe { (take_list(runs, runs_len), take_list(dt, dt_len)) };
                 let (values, qualities) =
                     unsafe { (take_list(values, values_len), take_list(qualities, qualities_len)) };
-                tidemill_guest(|guest| guest.process(t0, runs, dt, values, qualities))
+                let texts = unsafe { take_texts(texts, texts_len) };
+                tidemill_guest(|guest| guest.process(t0, runs, dt, values, qualities, texts))
             }
 
             #[unsafe(no_mangle)]
@@ -48,6 +51,47 @@ macro_rules! calculation {
     };
 }
 
+/// Exports the [`Durable`](crate::Durable) calculation named as a plugin. Once per crate.
+#[macro_export]
+macro_rules! durable_calculation {
+    ($plugin:ty) => {
+        $crate::calculation!($plugin);
+
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::abi::memory::{take_list, take_lists};
+
+            // SAFETY (of both functions): only the host calls them, with lists as the contract says.
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn save(groups: *mut u32, groups_len: usize) -> *const usize {
+                let groups = unsafe { take_list(groups, groups_len) };
+                tidemill_guest(|guest| guest.save(groups))
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn cabi_post_save(_reply: *const usize) {
+                tidemill_guest(|guest| guest.post());
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn load(
+                groups: *mut u32,
+                groups_len: usize,
+                states: *mut [usize; 2],
+                states_len: usize,
+            ) -> *const usize {
+                let (groups, states) = unsafe { (take_list(groups, groups_len), take_lists(states, states_len)) };
+                tidemill_guest(|guest| guest.load(groups, states))
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn cabi_post_load(_reply: *const usize) {
+                tidemill_guest(|guest| guest.post());
+            }
+        };
+    };
+}
+
 /// Exports the [`Aggregation`](crate::Aggregation) named as a plugin. Once per crate.
 #[macro_export]
 macro_rules! aggregation {
@@ -56,7 +100,7 @@ macro_rules! aggregation {
 
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            use $crate::abi::memory::take_list;
+            use $crate::abi::memory::{take_list, take_texts};
 
             // SAFETY: only the host calls this, and it passes lists as the contract says: allocated through `cabi_realloc` for
             // exactly their elements, written, and given away.
@@ -70,11 +114,14 @@ macro_rules! aggregation {
                 values_len: usize,
                 qualities: *mut u32,
                 qualities_len: usize,
+                texts: *mut [usize; 2],
+                texts_len: usize,
             ) -> *const usize {
                 let (windows, dt) = unsafe { (take_list(windows, windows_len), take_list(dt, dt_len)) };
                 let (values, qualities) =
                     unsafe { (take_list(values, values_len), take_list(qualities, qualities_len)) };
-                tidemill_guest(|guest| guest.aggregate(windows, dt, values, qualities))
+                let texts = unsafe { take_texts(texts, texts_len) };
+                tidemill_guest(|guest| guest.aggregate(windows, dt, values, qualities, texts))
             }
 
             #[unsafe(no_mangle)]
@@ -104,6 +151,11 @@ macro_rules! exports {
             unsafe extern "C" fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, new_size: usize) -> *mut u8 {
                 // SAFETY: the host passes what an earlier call returned, or 0 and 0.
                 unsafe { $crate::abi::memory::realloc(old, old_size, align, new_size) }
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn contract() -> u32 {
+                $crate::abi::CONTRACT
             }
 
             #[unsafe(no_mangle)]

@@ -1,7 +1,11 @@
 //! A plugin behind the ABI: holds it, its output buffers and the return areas.
 
+use crate::batch::Texts;
 use crate::window::{WindowHead, Windows};
-use crate::{About, Aggregation, Batch, Calculation, Output, Params, Problem, Run, Time};
+use crate::{About, Aggregation, Batch, Calculation, Durable, Output, Params, Port, Problem, Run, Time};
+
+/// The contract that this SDK speaks: 0.2.
+pub const CONTRACT: u32 = 2;
 
 /// A return area of `WORDS` machine words. Aligned to 8 because a batch starts with an s64.
 #[repr(C, align(8))]
@@ -33,8 +37,8 @@ impl<const WORDS: usize> Area<WORDS> {
 /// What every plugin answers besides its work: description, result of `configure`, and the text of the last problem.
 struct Common {
     about: Area<8>,
-    inputs: Vec<[usize; 2]>,
-    outputs: Vec<[usize; 2]>,
+    inputs: Vec<[usize; 3]>,
+    outputs: Vec<[usize; 3]>,
     configured: Area<4>,
     problem: Option<Problem>,
 }
@@ -45,10 +49,9 @@ impl Common {
     }
 
     fn describe(&mut self, about: &About) -> *const usize {
-        let strings =
-            |names: &[&str]| names.iter().map(|name| [name.as_ptr().expose_provenance(), name.len()]).collect();
-        self.inputs = strings(about.inputs);
-        self.outputs = strings(about.outputs);
+        let word = |port: &Port| [port.name.as_ptr().expose_provenance(), port.name.len(), port.kind as usize];
+        self.inputs = about.inputs.iter().map(word).collect();
+        self.outputs = about.outputs.iter().map(word).collect();
         self.about.put(0, about.name.as_bytes());
         self.about.put(2, about.version.as_bytes());
         self.about.put(4, &self.inputs);
@@ -96,15 +99,23 @@ pub struct CalculationGuest<C> {
     calculation: Option<C>,
     common: Common,
     output: Output,
-    reply: Area<12>,
+    reply: Area<14>,
+    texts: Vec<[usize; 2]>,
+    saved: Vec<Vec<u8>>,
 }
 
 impl<C: Calculation> CalculationGuest<C> {
     /// Not configured yet.
     #[expect(clippy::new_without_default, reason = "a const constructor is needed for a static")]
     pub const fn new() -> Self {
-        let output = Output::new(C::ABOUT.outputs.len() as u32);
-        CalculationGuest { calculation: None, common: Common::new(), output, reply: Area::new() }
+        CalculationGuest {
+            calculation: None,
+            common: Common::new(),
+            output: Output::new(C::ABOUT.outputs),
+            reply: Area::new(),
+            texts: Vec::new(),
+            saved: Vec::new(),
+        }
     }
 
     /// `describe`.
@@ -129,8 +140,9 @@ impl<C: Calculation> CalculationGuest<C> {
         dt: Vec<i64>,
         values: Vec<f64>,
         qualities: Vec<u32>,
+        texts: Vec<String>,
     ) -> *const usize {
-        let input = Batch { t0, runs, dt, values, qualities }.checked();
+        let input = Batch { t0, runs, dt, values, qualities, texts: Texts::given(texts) }.checked();
         self.call(|calculation, output| calculation.process(&input?, output))
     }
 
@@ -155,6 +167,8 @@ impl<C: Calculation> CalculationGuest<C> {
 
     fn put_batch(&mut self) {
         let (reply, batch) = (&mut self.reply, &self.output.batch);
+        self.texts.clear();
+        self.texts.extend(batch.texts.list.iter().map(|text| [text.as_ptr().expose_provenance(), text.len()]));
         reply.0[0] = 0;
         let t0 = if batch.is_empty() { 0 } else { batch.t0 };
         reply.0[2] = t0 as u32 as usize;
@@ -163,12 +177,42 @@ impl<C: Calculation> CalculationGuest<C> {
         reply.put(6, &batch.dt);
         reply.put(8, &batch.values);
         reply.put(10, &batch.qualities);
+        reply.put(12, &self.texts);
     }
 
     /// `cabi_post_…`: the host has copied the result.
     pub fn post(&mut self) {
         self.output.batch.clear();
+        self.saved = Vec::new();
         self.common.problem = None;
+    }
+}
+
+impl<C: Durable> CalculationGuest<C> {
+    /// `save`.
+    pub fn save(&mut self, groups: Vec<u32>) -> *const usize {
+        let state = |group: &u32| self.calculation.as_ref().map(|c| c.save(*group)).unwrap_or_default();
+        self.saved = groups.iter().map(state).collect();
+        self.texts.clear();
+        self.texts.extend(self.saved.iter().map(|state| [state.as_ptr().expose_provenance(), state.len()]));
+        self.reply.put(0, &self.texts);
+        self.reply.address()
+    }
+
+    /// `load`.
+    pub fn load(&mut self, groups: Vec<u32>, states: Vec<Vec<u8>>) -> *const usize {
+        let done = match &mut self.calculation {
+            Some(calculation) => {
+                groups.iter().zip(&states).try_for_each(|(group, state)| calculation.load(*group, state))
+            }
+            None => Err(not_configured()),
+        };
+        self.common.problem = done.err();
+        self.reply.0[0] = 0;
+        if let Some(problem) = &self.common.problem {
+            self.reply.put_problem(1, problem);
+        }
+        self.reply.address()
     }
 }
 
@@ -208,8 +252,9 @@ impl<A: Aggregation> AggregationGuest<A> {
         dt: Vec<i64>,
         values: Vec<f64>,
         qualities: Vec<u32>,
+        texts: Vec<String>,
     ) -> *const usize {
-        let windows = Windows { heads, dt, values, qualities }.checked();
+        let windows = Windows { heads, dt, values, qualities, texts: Texts::given(texts) }.checked();
         let done = match (&mut self.aggregation, windows) {
             (None, _) => Err(not_configured()),
             (_, Err(problem)) => Err(problem),

@@ -16,6 +16,8 @@ unsafe impl Plain for u32 {}
 unsafe impl Plain for i64 {}
 // SAFETY: as above.
 unsafe impl Plain for f64 {}
+// SAFETY: as above; pointer and length of a list.
+unsafe impl Plain for [usize; 2] {}
 // SAFETY: as above.
 unsafe impl Plain for crate::Run {}
 // SAFETY: as above.
@@ -37,6 +39,31 @@ pub unsafe fn take_list<T: Plain>(pointer: *mut T, length: usize) -> Vec<T> {
     // SAFETY: by contract the memory was allocated with the layout of `length` elements of `T` from the global allocator and is
     // initialised and unshared; every bit pattern is a `T`.
     unsafe { Vec::from_raw_parts(pointer, length, length) }
+}
+
+/// Takes over a list of lists of bytes.
+///
+/// # Safety
+/// As for [`take_list`], for the list and for each of its elements.
+pub unsafe fn take_lists(pointer: *mut [usize; 2], length: usize) -> Vec<Vec<u8>> {
+    // SAFETY: by contract.
+    let lists = unsafe { take_list(pointer, length) };
+    let take = |[at, length]: [usize; 2]| {
+        // SAFETY: by contract each element is a list that was allocated for exactly its bytes and given away.
+        unsafe { take_list(std::ptr::with_exposed_provenance_mut::<u8>(at), length) }
+    };
+    lists.into_iter().map(take).collect()
+}
+
+/// Takes over a list of texts. Bytes that are not UTF-8 are replaced: the host passes none.
+///
+/// # Safety
+/// As for [`take_lists`].
+pub unsafe fn take_texts(pointer: *mut [usize; 2], length: usize) -> Vec<String> {
+    let text =
+        |bytes| String::from_utf8(bytes).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned());
+    // SAFETY: by contract.
+    unsafe { take_lists(pointer, length) }.into_iter().map(text).collect()
 }
 
 /// `cabi_realloc` of the canonical ABI: allocates `new_size` bytes, keeping what was at `old`. A size of 0 needs no memory and gets an
@@ -63,7 +90,7 @@ pub unsafe fn realloc(old: *mut u8, old_size: usize, align: usize, new_size: usi
 }
 
 #[cfg(target_arch = "wasm32")]
-#[link(wasm_import_module = "tidemill:plugin/host@0.1.0")]
+#[link(wasm_import_module = "tidemill:plugin/host@0.2.0")]
 unsafe extern "C" {
     #[link_name = "log"]
     fn host_log(level: i32, text: *const u8, length: usize);
@@ -80,6 +107,69 @@ pub(crate) fn log(level: u8, text: &str) {
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn log(level: u8, text: &str) {
     eprintln!("plugin log, level {level}: {text}");
+}
+
+/// The host's state by key.
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod kv {
+    #[link(wasm_import_module = "tidemill:plugin/kv@0.2.0")]
+    unsafe extern "C" {
+        #[link_name = "get"]
+        fn host_get(group: u32, key: *const u8, key_len: usize, found: *mut Found);
+        #[link_name = "set"]
+        fn host_set(group: u32, key: *const u8, key_len: usize, value: *const u8, value_len: usize);
+        #[link_name = "remove"]
+        fn host_remove(group: u32, key: *const u8, key_len: usize);
+    }
+
+    /// An `option<list<u8>>` as the host writes it.
+    #[repr(C)]
+    struct Found {
+        is_some: u8,
+        at: *mut u8,
+        len: usize,
+    }
+
+    pub(crate) fn get(group: u32, key: &[u8]) -> Option<Vec<u8>> {
+        let mut found = Found { is_some: 0, at: std::ptr::null_mut(), len: 0 };
+        // SAFETY: the host reads the key during the call, and writes `found`; the bytes are allocated through `cabi_realloc`.
+        unsafe { host_get(group, key.as_ptr(), key.len(), &mut found) };
+        // SAFETY: the host allocated the list for exactly its bytes and gives it away.
+        (found.is_some != 0).then(|| unsafe { super::take_list(found.at, found.len) })
+    }
+
+    pub(crate) fn set(group: u32, key: &[u8], value: &[u8]) {
+        // SAFETY: the host only reads both, during the call.
+        unsafe { host_set(group, key.as_ptr(), key.len(), value.as_ptr(), value.len()) }
+    }
+
+    pub(crate) fn remove(group: u32, key: &[u8]) {
+        // SAFETY: the host only reads the key, during the call.
+        unsafe { host_remove(group, key.as_ptr(), key.len()) }
+    }
+}
+
+/// Outside of a host, the thread that runs the test keeps the state.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod kv {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+
+    thread_local! {
+        static STATE: RefCell<BTreeMap<(u32, Vec<u8>), Vec<u8>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+
+    pub(crate) fn get(group: u32, key: &[u8]) -> Option<Vec<u8>> {
+        STATE.with_borrow(|state| state.get(&(group, key.to_vec())).cloned())
+    }
+
+    pub(crate) fn set(group: u32, key: &[u8], value: &[u8]) {
+        STATE.with_borrow_mut(|state| state.insert((group, key.to_vec()), value.to_vec()));
+    }
+
+    pub(crate) fn remove(group: u32, key: &[u8]) {
+        STATE.with_borrow_mut(|state| state.remove(&(group, key.to_vec())));
+    }
 }
 
 #[cfg(test)]
