@@ -8,7 +8,7 @@ use anyhow::Result;
 use tidemill_journal::SystemEnv;
 use tidemill_plugin_deadband::Deadband;
 use tidemill_runtime::Limits;
-use tidemill_runtime::guest::{BatchColumns, Instance, Logs, OutputBounds, OutputRows, Plugin, engine, inspect};
+use tidemill_runtime::guest::{BatchColumns, Instance, Kind, Logs, OutputBounds, OutputRows, Plugin, engine, inspect};
 use tidemill_sdk::testing::{Harness, batch};
 use tidemill_sdk::{Batch, Problem, Row, Time};
 use tidemill_tests::plugin_file;
@@ -39,10 +39,10 @@ pub(crate) fn against_native() -> Result<Vec<Figure>> {
     let runtime = tokio::runtime::Runtime::new()?;
     let _inside = runtime.enter();
     let engine = engine()?;
-    let plugin = Plugin::compile(&engine, &inspect(&engine, &std::fs::read(plugin_file("deadband")?)?)?)?;
+    let plugin = Plugin::compile(&engine, &inspect(&std::fs::read(plugin_file("deadband")?)?)?)?;
     let mut guest = Instance::new(&plugin, Limits::default(), Arc::new(Logs::default()), SystemEnv::new())?;
     guest.configure(PARAMS)?;
-    let bounds = OutputBounds { groups: GROUPS, ports: 1 };
+    let bounds = OutputBounds { groups: GROUPS, ports: &[Kind::Number] };
     let mut out = OutputRows::default();
     let in_wasm = best_round(|call| {
         out.clear();
@@ -61,7 +61,7 @@ fn batches() -> Vec<BatchColumns> {
     let mut random = Random::new(3);
     let mut levels = vec![20.0; GROUPS as usize];
     let mut call = |call: usize| {
-        let mut batch = BatchColumns { runs: Vec::new(), dt: Vec::new(), values: Vec::new(), qualities: Vec::new() };
+        let mut batch = BatchColumns::default();
         for group in 0..GROUPS {
             batch.runs.push([group, 0, ROWS_PER_GROUP]);
             for row in 0..ROWS_PER_GROUP {

@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    completions, delete, demo, host, import, journal, plugin, replica, series, serve, sql, station, tail, write,
+    compile, completions, delete, demo, host, import, journal, plugin, replica, series, serve, sql, station, tail,
+    write,
 };
 
 /// Examples at the end of `tidemill --help`.
@@ -83,6 +84,9 @@ pub enum Command {
     Station(station::StationArgs),
     /// Stream this machine's own telemetry into a node
     Host(host::HostArgs),
+    /// Compile a plugin under limits; a node starts this by itself
+    #[command(hide = true)]
+    CompilePlugin(compile::CompileArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }

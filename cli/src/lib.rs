@@ -55,6 +55,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Replica(command) => commands::replica::run(&context, &command),
         Command::Station(args) => commands::station::run(&context, &args),
         Command::Host(args) => commands::host::run(&context, &args),
+        Command::CompilePlugin(args) => commands::compile::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tidemill_journal::SystemEnv;
 use tidemill_runtime::Limits;
-use tidemill_runtime::guest::{BatchColumns, Instance, Logs, OutputBounds, OutputRows, Plugin, engine, inspect};
+use tidemill_runtime::guest::{BatchColumns, Instance, Kind, Logs, OutputBounds, OutputRows, Plugin, engine, inspect};
 
 const GROUPS: u32 = 1000;
 
@@ -18,18 +18,18 @@ fn process(criterion: &mut Criterion) {
     let _inside = runtime.enter();
     let engine = engine().expect("this machine runs wasm");
     let wasm = wat::parse_str(include_str!("../tests/guests/sums.wat")).expect("the guest is well-formed");
-    let plugin = Plugin::compile(&engine, &inspect(&engine, &wasm).expect("a plugin")).expect("it compiles");
+    let plugin = Plugin::compile(&engine, &inspect(&wasm).expect("a plugin")).expect("it compiles");
     let mut guest =
         Instance::new(&plugin, Limits::default(), Arc::new(Logs::default()), SystemEnv::new()).expect("it starts");
     guest.configure("{}").expect("it takes no parameters");
-    let bounds = OutputBounds { groups: GROUPS, ports: 2 };
+    let bounds = OutputBounds { groups: GROUPS, ports: &[Kind::Number; 2] };
     let mut group = criterion.benchmark_group("process");
     for rows in [1u32, 256, 4096] {
         let batch = BatchColumns {
             runs: (0..rows).map(|row| [row % GROUPS, 0, 1]).collect(),
             dt: (0..i64::from(rows)).collect(),
             values: (0..rows).map(|row| f64::from(row) + 0.5).collect(),
-            qualities: Vec::new(),
+            ..BatchColumns::default()
         };
         let mut out = OutputRows::default();
         group.throughput(Throughput::Elements(u64::from(rows)));

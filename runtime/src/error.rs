@@ -55,8 +55,8 @@ pub enum InstallError {
     },
     /// It wants more from the host than there is.
     #[error(
-        "plugin imports {imports}, the host only gives tidemill:plugin/host@0.1.0.log: build for \
-         wasm32-unknown-unknown, without WASI"
+        "plugin imports {imports}, which this node does not give: it gives log, get, set and remove of contract 0.2 and what \
+         language runtimes need of wasi_snapshot_preview1; build without files, network and threads"
     )]
     ForeignImports {
         /// Every import that is not given.
@@ -65,6 +65,12 @@ pub enum InstallError {
     /// The module is valid, but not a plugin.
     #[error("module cannot be a plugin: {reason}")]
     Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The process that was to compile it has refused it, or has come to its limits.
+    #[error("{reason}")]
+    Child {
         /// Why, and what to do.
         reason: String,
     },

@@ -6,6 +6,7 @@
 //!                 └──────────────── checkpoint: state + cursor ────────────────┘
 //! ```
 //!
+//! - `compile` makes machine code of Wasm files, in a process of its own.
 //! - `guest` runs a Wasm module: checks, calls, limits, images of its memory. The only place that names wasmtime.
 //! - `operator` makes a follower of a guest: which rows it gets, where its outputs go, windows, checkpoints.
 //! - [`Runtime`] keeps the plugins and runs the operators that the catalog names.
@@ -14,6 +15,7 @@
 //! lags alone, and nothing else waits for it. Knows nothing of how replicas store samples: what an operator may ask
 //! of one is the trait [`History`], which the server fills.
 
+mod compile;
 mod error;
 pub mod guest;
 mod history;
@@ -23,6 +25,7 @@ mod runtime;
 mod shared_plugins;
 mod supervisor;
 
+pub use compile::{Compiler, EXIT_REFUSED, compile_file, refusal};
 pub use error::{DeployError, HistoryError, InstallError, RuntimeError};
 pub use guest::{CallError, Limits, LogLine};
 pub use history::History;

@@ -10,9 +10,13 @@ use tidemill_journal::Env;
 use wasmtime::Engine;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::compile::{Compiler, artefact};
 use crate::error::{InstallError, RuntimeError};
-use crate::guest::{About, Instance, Limits, Logs, Plugin, World, inspect};
+use crate::guest::{About, PLUGIN_BYTES_MAX, Plugin, Port};
 use crate::operator::checkpoint::replace;
+
+/// Where machine code goes, in the directory of plugins.
+const COMPILED: &str = "compiled";
 
 /// An installed plugin.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -25,10 +29,16 @@ pub struct PluginInfo {
     pub version: String,
     /// `calculation` or `aggregation`.
     pub world: String,
-    /// Names of its input ports.
-    pub inputs: Vec<String>,
-    /// Names of its output ports.
-    pub outputs: Vec<String>,
+    /// The contract that it speaks: `0.2`.
+    #[serde(default)]
+    pub contract: String,
+    /// Its state can move to a new version: it exports `save` and `load`.
+    #[serde(default)]
+    pub durable: bool,
+    /// Its input ports.
+    pub inputs: Vec<Port>,
+    /// Its output ports.
+    pub outputs: Vec<Port>,
     /// Size of the file.
     pub size_bytes: u64,
     /// When it was installed, ns since the Unix epoch.
@@ -46,27 +56,39 @@ impl PluginInfo {
     }
 }
 
-/// The directory of installed plugins, and the compiled ones in memory.
+/// The directory of installed plugins, their machine code, and what of it is mapped.
 pub(crate) struct Plugins {
     dir: PathBuf,
     engine: Engine,
+    /// Part of the names of compiled plugins.
+    engine_name: String,
+    compiler: Compiler,
     env: Arc<dyn Env>,
     installed: Mutex<HashMap<String, PluginInfo>>,
     compiled: Mutex<HashMap<String, Arc<Plugin>>>,
+    /// Compiling takes much memory: one at a time.
+    compiling: Mutex<()>,
 }
 
 impl Plugins {
     /// Reads what is installed. A file without its description is described again; one that is no plugin is left alone.
-    pub(crate) fn open(dir: PathBuf, engine: Engine, env: Arc<dyn Env>) -> Result<Self, RuntimeError> {
+    pub(crate) fn open(
+        dir: PathBuf,
+        engine: Engine,
+        compiler: Compiler,
+        env: Arc<dyn Env>,
+    ) -> Result<Self, RuntimeError> {
         let io = |error: std::io::Error| RuntimeError::io("read", &dir, &error);
-        std::fs::create_dir_all(&dir).map_err(io)?;
+        std::fs::create_dir_all(dir.join(COMPILED)).map_err(io)?;
         let entries = std::fs::read_dir(&dir).map_err(io)?;
         let files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(io)?;
-        let (installed, compiled) = (Mutex::default(), Mutex::default());
-        let plugins = Self { dir, engine, env, installed, compiled };
+        let (engine_name, installed) = (artefact::engine_name(&engine), Mutex::default());
+        let (compiled, compiling) = (Mutex::default(), Mutex::default());
+        let plugins = Self { dir, engine, engine_name, compiler, env, installed, compiled, compiling };
         for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "wasm")) {
             plugins.find_out(file);
         }
+        plugins.clear_away();
         Ok(plugins)
     }
 
@@ -84,33 +106,73 @@ impl Plugins {
         }
     }
 
+    /// Deletes machine code of other engines, and what interrupted runs have left.
+    fn clear_away(&self) {
+        let Ok(entries) = std::fs::read_dir(self.dir.join(COMPILED)) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let is_ours =
+                entry.file_name().to_str().is_some_and(|name| name.ends_with(&format!("-{}", self.engine_name)));
+            if !is_ours && let Err(error) = std::fs::remove_dir_all(entry.path()) {
+                tracing::warn!(dir = %entry.path().display(), %error, "cannot delete an old compiled plugin");
+            }
+        }
+    }
+
+    fn file(&self, hash: &str) -> PathBuf {
+        self.dir.join(format!("{hash}.wasm"))
+    }
+
     /// Checks, compiles, tries and stores a plugin. Does nothing if it is there.
     pub(crate) fn install(&self, wasm: &[u8]) -> Result<PluginInfo, InstallError> {
+        if wasm.len() > PLUGIN_BYTES_MAX {
+            return Err(InstallError::TooLarge { bytes: wasm.len(), limit: PLUGIN_BYTES_MAX });
+        }
         let hash = format!("{:032x}", xxh3_128(wasm));
         if let Some(info) = self.installed.lock().get(&hash) {
             return Ok(info.clone());
         }
-        let inspected = inspect(&self.engine, wasm)?;
-        let plugin = Plugin::compile(&self.engine, &inspected)?;
-        let mut instance = Instance::new(&plugin, Limits::default(), Arc::new(Logs::default()), self.env.clone())?;
-        let about = instance.describe()?;
-        check_about(&about, plugin.world())?;
+        let candidate = self.dir.join(COMPILED).join(format!("{hash}.candidate"));
+        replace(&candidate, &[wasm])?;
+        let compiled = self.compile(&hash, &candidate);
+        // Only now is it known to be a plugin.
+        let _ = std::fs::remove_file(&candidate);
+        let (artefact, plugin) = compiled?;
         let info = PluginInfo {
             hash: hash.clone(),
-            name: about.name,
-            version: about.version,
+            name: artefact.about.name,
+            version: artefact.about.version,
             world: plugin.world().name().to_owned(),
-            inputs: about.inputs,
-            outputs: about.outputs,
+            contract: format!("0.{}", artefact.contract),
+            durable: plugin.is_durable(),
+            inputs: artefact.about.inputs,
+            outputs: artefact.about.outputs,
             size_bytes: wasm.len() as u64,
             installed_ns: self.env.now(),
         };
-        replace(&self.dir.join(format!("{hash}.wasm")), &[wasm])?;
+        replace(&self.file(&hash), &[wasm])?;
         let json = serde_json::to_vec_pretty(&info).expect("a plain struct has a JSON form");
         replace(&self.dir.join(format!("{hash}.json")), &[&json])?;
         self.compiled.lock().insert(hash.clone(), Arc::new(plugin));
         self.installed.lock().insert(hash, info.clone());
         Ok(info)
+    }
+
+    /// The machine code of a plugin: what is there, or what the compiler makes of `wasm`.
+    fn compile(&self, hash: &str, wasm: &Path) -> Result<(artefact::Artefact, Plugin), InstallError> {
+        let _one_at_a_time = self.compiling.lock();
+        let dir = self.dir.join(COMPILED).join(format!("{hash}-{}", self.engine_name));
+        if let Some(found) = artefact::read(&self.engine, &dir) {
+            return Ok(found);
+        }
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).map_err(|error| RuntimeError::io("delete", &dir, &error))?;
+        }
+        self.compiler.run(wasm, &dir, &self.env)?;
+        artefact::read(&self.engine, &dir).ok_or_else(|| InstallError::Refused {
+            reason: format!("{} cannot be read back: is the disk in order?", dir.display()),
+        })
     }
 
     /// The installed plugins, by name and then newest first.
@@ -134,29 +196,15 @@ impl Plugins {
         if let Some(plugin) = self.compiled.lock().get(hash) {
             return Ok(plugin.clone());
         }
-        let file = self.dir.join(format!("{hash}.wasm"));
+        let file = self.file(hash);
         let wasm = std::fs::read(&file).map_err(|error| RuntimeError::io("read", &file, &error))?;
         if format!("{:032x}", xxh3_128(&wasm)) != hash {
             let reason =
                 format!("{} is damaged: its content has another hash; install the plugin again", file.display());
             return Err(InstallError::Refused { reason });
         }
-        let plugin = Arc::new(Plugin::compile(&self.engine, &inspect(&self.engine, &wasm)?)?);
+        let plugin = Arc::new(self.compile(hash, &file)?.1);
         self.compiled.lock().insert(hash.to_owned(), plugin.clone());
         Ok(plugin)
-    }
-}
-
-fn check_about(about: &About, world: World) -> Result<(), InstallError> {
-    let refused = |reason: &str| Err(InstallError::Refused { reason: reason.to_owned() });
-    let is_unique = |ports: &[String]| ports.iter().enumerate().all(|(i, port)| !ports[..i].contains(port));
-    match (about.inputs.len(), about.outputs.len()) {
-        _ if about.name.is_empty() => refused("describe returns an empty name"),
-        (0, _) => refused("describe names no inputs"),
-        (_, 0) => refused("describe names no outputs"),
-        (2.., _) if world == World::Aggregation => refused("an aggregation has exactly one input"),
-        _ if about.inputs.iter().chain(&about.outputs).any(String::is_empty) => refused("a port has no name"),
-        _ if !is_unique(&about.inputs) || !is_unique(&about.outputs) => refused("two ports have the same name"),
-        _ => Ok(()),
     }
 }

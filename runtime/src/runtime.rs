@@ -14,6 +14,7 @@ use tidemill_model::Offset;
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
 use tokio::sync::oneshot;
 
+use crate::compile::Compiler;
 use crate::error::{DeployError, InstallError, RuntimeError};
 use crate::guest::{Instance, Limits, LogLine, Logs, Plugin, World, engine};
 use crate::history::History;
@@ -33,17 +34,26 @@ pub struct RuntimeConfig {
     pub checkpoint_every: Duration,
     /// What an operator may ask for at most.
     pub limits: Limits,
+    /// How plugins are compiled.
+    pub compiler: Compiler,
     /// Tells the holds of this node's operators from those of others on the same journal.
     pub node: String,
 }
 
 impl RuntimeConfig {
-    /// A checkpoint every second; operators may ask for 10 times the default fuel and 1 GiB of memory.
+    /// A checkpoint every second; plugins are compiled in this process; operators may ask for 10 times the default fuel and 1 GiB of memory.
     pub fn new(dir: PathBuf) -> Self {
         let defaults = Limits::default();
         let fuel_per_call = defaults.fuel_per_call.saturating_mul(10);
-        let limits = Limits { fuel_per_call, memory_bytes: 1 << 30, output_rows: defaults.output_rows };
-        Self { dir, checkpoint_every: Duration::from_secs(1), limits, node: "node".to_owned() }
+        let limits =
+            Limits { fuel_per_call, memory_bytes: 1 << 30, state_bytes: 1 << 30, log_lines_per_s: 1000, ..defaults };
+        Self {
+            dir,
+            checkpoint_every: Duration::from_secs(1),
+            limits,
+            compiler: Compiler::Here,
+            node: "node".to_owned(),
+        }
     }
 }
 
@@ -75,7 +85,7 @@ impl Runtime {
         env: Arc<dyn Env>,
     ) -> Result<Arc<Self>, RuntimeError> {
         shared_plugins::create_topic(&*journal).await?;
-        let plugins = Plugins::open(config.dir.join("plugins"), engine()?, env.clone())?;
+        let plugins = Plugins::open(config.dir.join("plugins"), engine()?, config.compiler.clone(), env.clone())?;
         let checkpoint_every = config.checkpoint_every;
         let around = Surroundings { journal, catalog, history, env, partitions, checkpoint_every };
         let supervisor = Mutex::new(Supervisor::default());
@@ -150,11 +160,11 @@ impl Runtime {
         definitions.iter().map(|definition| self.status(definition, &supervisor, now_ns)).collect()
     }
 
-    /// The newest `limit` lines that an operator's plugin has logged, oldest first; `None` if there is no such operator.
-    pub fn logs(&self, name: &str, limit: usize) -> Option<Vec<LogLine>> {
+    /// The newest `limit` lines behind the one of sequence `after` that an operator's plugin has logged, oldest first; `None` if there is no such operator.
+    pub fn logs(&self, name: &str, after: u64, limit: usize) -> Option<Vec<LogLine>> {
         self.definition(name)?;
         let supervisor = self.supervisor.lock();
-        Some(supervisor.shared(name).map(|shared| shared.logs.newest(limit)).unwrap_or_default())
+        Some(supervisor.shared(name).map(|shared| shared.logs.newest(after, limit)).unwrap_or_default())
     }
 
     /// Where an operator's checkpoints go.
@@ -206,15 +216,10 @@ impl Runtime {
     }
 
     fn check_ceiling(&self, asked: &Limits) -> Result<(), DeployError> {
-        let most = &self.config.limits;
-        let pairs = [
-            ("fuel_per_call", asked.fuel_per_call, most.fuel_per_call),
-            ("memory_bytes", asked.memory_bytes, most.memory_bytes),
-            ("output_rows", asked.output_rows, most.output_rows),
-        ];
-        match pairs.into_iter().find(|(_, asked, most)| asked > most) {
+        let pairs = asked.by_name().into_iter().zip(self.config.limits.by_name());
+        match pairs.into_iter().find(|((_, asked), (_, most))| asked > most) {
             None => Ok(()),
-            Some((name, asked, most)) => {
+            Some(((name, asked), (_, most))) => {
                 Err(DeployError::invalid(format!("limit {name} is {asked}, this node allows at most {most}")))
             }
         }

@@ -119,8 +119,8 @@ async fn an_operator_runs_pauses_restarts_and_goes() {
     node.runtime.deploy(request("earliest")).await.unwrap();
     node.write(2, 2.0).await;
     assert_eq!(node.outputs("power_s", 2).await, [1.0, 3.0]);
-    assert_eq!(node.runtime.logs("s", 10).unwrap()[0].text, "started");
-    assert!(node.runtime.logs("x", 10).is_none());
+    assert_eq!(node.runtime.logs("s", 0, 10).unwrap()[0].text, "started");
+    assert!(node.runtime.logs("x", 0, 10).is_none());
     node.stop().await;
 
     let node = Node::start(dir.path(), journal.clone()).await;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use tidemill_journal_embedded::Sync;
+use tidemill_runtime::Compiler;
 
 use crate::journals::{JournalUrl, Settings};
 
@@ -58,10 +59,12 @@ pub struct NodeConfig {
     pub queries_max: usize,
     /// Live subscribers at once; more are refused.
     pub subscribers_max: usize,
+    /// How plugins are compiled.
+    pub compiler: Compiler,
 }
 
 impl NodeConfig {
-    /// The usual node in `data`: two replicas, one partition, 127.0.0.1:7300, everything kept.
+    /// The usual node in `data`: two replicas, one partition, 127.0.0.1:7300, everything kept, plugins compiled in the process.
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
@@ -77,6 +80,7 @@ impl NodeConfig {
             query_timeout: Duration::from_secs(30),
             queries_max: 8,
             subscribers_max: 10_000,
+            compiler: Compiler::Here,
         }
     }
 }

@@ -200,7 +200,11 @@ async fn open_runtime(
     share: Share,
 ) -> Result<Arc<Runtime>, NodeError> {
     let history = Arc::new(ReplicaHistory::new(replicas.clone(), sources.env.clone()));
-    let runtime = RuntimeConfig { node: sources.node.clone(), ..RuntimeConfig::new(config.data.join("runtime")) };
+    let runtime = RuntimeConfig {
+        node: sources.node.clone(),
+        compiler: config.compiler.clone(),
+        ..RuntimeConfig::new(config.data.join("runtime"))
+    };
     let (journal, catalog, env) = (sources.journal.clone(), sources.catalog.clone(), sources.env.clone());
     Ok(Runtime::open(runtime, journal, config.partitions, catalog, history, share, env).await?)
 }

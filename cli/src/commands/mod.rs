@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod compile;
 pub mod completions;
 pub mod delete;
 pub mod demo;

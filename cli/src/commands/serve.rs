@@ -11,6 +11,7 @@ use tidemill_server::journals::{JournalUrl, JournalUrlError, Settings};
 use tidemill_server::{JournalAccess, Node, NodeConfig, RetentionChange, Sync};
 use tracing_subscriber::EnvFilter;
 
+use crate::commands::compile::compiler;
 use crate::exit::{Exit, ended};
 use crate::output::{line, say, stderr_is_terminal};
 use crate::stop::{Signals, abort_at_next_signal};
@@ -193,6 +194,7 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Node> {
             Grpc::Read => JournalAccess::Read,
             Grpc::Append => JournalAccess::Append,
         },
+        compiler: compiler()?,
         ..NodeConfig::new(&args.data)
     };
     Node::start(config, SystemEnv::new()).await.with_context(|| format!("start a node on {}", args.data.display()))

@@ -1,56 +1,89 @@
 //! What goes into a call and what comes out of it, as the host holds it: columns, and what a plugin says of itself.
 
+use serde::{Deserialize, Serialize};
+
+/// What the rows of a port carry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Numbers.
+    #[default]
+    Number,
+    /// Texts: the value of a row is the place of its text.
+    Text,
+}
+
+/// A port of a plugin.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// What its rows carry.
+    pub kind: Kind,
+}
+
 /// What `describe` says.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct About {
     /// The plugin's own name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Names of its input ports.
-    pub inputs: Vec<String>,
-    /// Names of its output ports.
-    pub outputs: Vec<String>,
+    /// Its input ports.
+    pub inputs: Vec<Port>,
+    /// Its output ports.
+    pub outputs: Vec<Port>,
 }
 
 /// Rows for `process`: runs of rows of one group and port.
-#[derive(Default, Debug)]
+#[derive(Default, Clone, Debug)]
 pub struct BatchColumns {
     /// Group, port and number of rows of each run.
     pub runs: Vec<[u32; 3]>,
     /// ns after the batch's `t0`.
     pub dt: Vec<i64>,
-    /// The values.
+    /// The values; of a text port, places in `texts`.
     pub values: Vec<f64>,
     /// Raw qualities; empty when all are good.
     pub qualities: Vec<u32>,
+    /// The texts that values refer to.
+    pub texts: Vec<String>,
 }
 
 /// Windows for `aggregate`.
-#[derive(Default, Debug)]
+#[derive(Default, Clone, Debug)]
 pub struct WindowColumns {
     /// Group, number of rows, start and end of each window.
     pub windows: Vec<(u32, u32, i64, i64)>,
     /// ns after the row's own window's start.
     pub dt: Vec<i64>,
-    /// The values.
+    /// The values; of a text port, places in `texts`.
     pub values: Vec<f64>,
     /// Raw qualities; empty when all are good.
     pub qualities: Vec<u32>,
+    /// The texts that values refer to.
+    pub texts: Vec<String>,
 }
 
 /// Rows that calls have returned, checked.
-#[derive(Default, Debug, PartialEq)]
+#[derive(Default, Clone, Debug, PartialEq)]
 pub struct OutputRows {
     /// Group, port and number of rows of each run.
     pub runs: Vec<[u32; 3]>,
     /// Source times, ns.
     pub times: Vec<i64>,
-    /// The values; every NaN is the same one.
+    /// The values; every NaN is the same one. Of a text port, places in `texts`.
     pub values: Vec<f64>,
     /// Raw qualities, one per row.
     pub qualities: Vec<u32>,
+    /// The texts that values refer to.
+    pub texts: Vec<String>,
+    /// Bytes that the rows take in a record, texts counted as often as rows refer to them.
+    pub bytes: u64,
 }
+
+/// Bytes of a row besides its text.
+pub(crate) const ROW_BYTES: u64 = 20;
 
 impl OutputRows {
     /// Forgets everything.
@@ -59,22 +92,30 @@ impl OutputRows {
         self.times.clear();
         self.values.clear();
         self.qualities.clear();
+        self.texts.clear();
+        self.bytes = 0;
     }
 
-    /// Adds one row.
+    /// Adds one row of a number port.
     pub fn push(&mut self, (group, port): (u32, u32), time: i64, value: f64) {
         self.runs.push([group, port, 1]);
         self.times.push(time);
         self.values.push(value);
         self.qualities.push(0);
+        self.bytes += ROW_BYTES;
+    }
+
+    /// The text of a row of a text port.
+    pub fn text(&self, row: usize) -> &str {
+        self.texts.get(self.values[row] as usize).map_or("", String::as_str)
     }
 }
 
-/// What a result may refer to and how much it may hold.
+/// What a result may refer to.
 #[derive(Clone, Copy, Debug)]
-pub struct OutputBounds {
+pub struct OutputBounds<'a> {
     /// Groups are below this.
     pub groups: u32,
-    /// Ports are below this.
-    pub ports: u32,
+    /// What each output port carries.
+    pub ports: &'a [Kind],
 }

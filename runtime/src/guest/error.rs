@@ -25,7 +25,9 @@ pub enum CallError {
         limit: u64,
     },
     /// The guest returned more than it may.
-    #[error("plugin returned {found} {what} from {call}, at most {limit} are allowed: raise output_rows, or emit less")]
+    #[error(
+        "plugin returned {found} {what} for a record in {call}, at most {limit} are allowed: raise {name}, or emit less"
+    )]
     TooMuchOutput {
         /// The exported function.
         call: &'static str,
@@ -33,6 +35,8 @@ pub enum CallError {
         what: &'static str,
         /// How many.
         found: u64,
+        /// The limit's name.
+        name: &'static str,
         /// The limit.
         limit: u64,
     },
@@ -65,6 +69,15 @@ pub enum CallError {
 impl CallError {
     pub(crate) fn malformed(call: &'static str, reason: impl Into<String>) -> Self {
         Self::Malformed { call, reason: reason.into() }
+    }
+
+    pub(crate) fn too_much(
+        call: &'static str,
+        what: &'static str,
+        found: u64,
+        (name, limit): (&'static str, u64),
+    ) -> Self {
+        Self::TooMuchOutput { call, what, found, name, limit }
     }
 
     /// What wasmtime said about `call`.

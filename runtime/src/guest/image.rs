@@ -3,12 +3,14 @@
 //! Between calls a guest's stack is empty, so linear memory and the mutable globals are everything. Pages that are all
 //! zero are left out. An image fits only the very same module.
 //!
-//! Encoded form, little-endian: `memory_bytes u64 | globals u32 | pages u32`, then per global `type u8 | bits u128`, then the
-//! page numbers as u32, then the pages of 4096 bytes.
+//! Encoded form, little-endian: `memory_bytes u64 | globals u32 | pages u32 | entries u32`, then per global `type u8 | bits u128`,
+//! then the page numbers as u32, then the pages of 4096 bytes, then per entry of the state by key `group u32 | key block |
+//! value block`.
 
 use wasmtime::{V128, Val};
 
-use crate::operator::bytes::{Bytes, Damaged};
+use crate::guest::state::Change;
+use crate::operator::bytes::{Bytes, Damaged, push_block};
 
 /// Bytes of a page of an image. Smaller than Wasm's, because guests leave much of theirs zero.
 pub(crate) const PAGE_BYTES: usize = 4096;
@@ -34,12 +36,14 @@ pub struct Image {
     pub(crate) page_numbers: Vec<u32>,
     /// Those pages, one after the other.
     pub(crate) pages: Vec<u8>,
+    /// The state by key; every one has a value.
+    pub(crate) entries: Vec<Change>,
 }
 
 impl Image {
-    /// The image of a memory and globals.
-    pub(crate) fn of(memory: &[u8], globals: Vec<GlobalBits>) -> Self {
-        let mut image = Self { memory_bytes: memory.len() as u64, globals, ..Self::default() };
+    /// The image of a memory, globals and state by key.
+    pub(crate) fn of(memory: &[u8], globals: Vec<GlobalBits>, entries: Vec<Change>) -> Self {
+        let mut image = Self { memory_bytes: memory.len() as u64, globals, entries, ..Self::default() };
         for (number, page) in (0..).zip(memory.as_chunks::<PAGE_BYTES>().0) {
             if !is_zero(page) {
                 image.page_numbers.push(number);
@@ -51,7 +55,9 @@ impl Image {
 
     /// Bytes that its encoded form has, roughly.
     pub fn size_bytes(&self) -> usize {
-        16 + self.globals.len() * 17 + self.page_numbers.len() * 4 + self.pages.len()
+        let entry = |(key, value): &Change| 12 + key.1.len() + value.as_ref().map_or(0, Vec::len);
+        let entries: usize = self.entries.iter().map(entry).sum();
+        20 + self.globals.len() * 17 + self.page_numbers.len() * 4 + self.pages.len() + entries
     }
 
     /// Puts the pages into `memory`, which has the image's length, and zeroes all others.
@@ -73,6 +79,7 @@ impl Image {
         out.extend_from_slice(&self.memory_bytes.to_le_bytes());
         out.extend_from_slice(&(self.globals.len() as u32).to_le_bytes());
         out.extend_from_slice(&(self.page_numbers.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
         for global in &self.globals {
             let (kind, bits) = match *global {
                 GlobalBits::I32(bits) => (0u8, u128::from(bits)),
@@ -86,12 +93,17 @@ impl Image {
         }
         self.page_numbers.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
         out.extend_from_slice(&self.pages);
+        for ((group, key), value) in &self.entries {
+            out.extend_from_slice(&group.to_le_bytes());
+            push_block(out, key);
+            push_block(out, value.as_deref().unwrap_or_default());
+        }
     }
 
     /// Reads the encoded form.
     pub(crate) fn decode(bytes: &mut Bytes<'_>) -> Result<Self, Damaged> {
         let memory_bytes = bytes.u64()?;
-        let (global_count, page_count) = (bytes.u32()?, bytes.u32()? as usize);
+        let (global_count, page_count, entry_count) = (bytes.u32()?, bytes.u32()? as usize, bytes.u32()?);
         let globals = (0..global_count).map(|_| decode_global(bytes)).collect::<Result<_, _>>()?;
         let page_numbers: Vec<u32> = (0..page_count).map(|_| bytes.u32()).collect::<Result<_, _>>()?;
         let pages = bytes.take(page_count.checked_mul(PAGE_BYTES).ok_or(Damaged("an impossible page count"))?)?;
@@ -102,7 +114,12 @@ impl Image {
         if end > memory_bytes {
             return Err(Damaged("a page beyond the memory"));
         }
-        Ok(Self { memory_bytes, globals, page_numbers, pages: pages.to_vec() })
+        let entry = |bytes: &mut Bytes<'_>| {
+            let key = (bytes.u32()?, bytes.block()?.to_vec());
+            Ok((key, Some(bytes.block()?.to_vec())))
+        };
+        let entries = (0..entry_count).map(|_| entry(bytes)).collect::<Result<_, Damaged>>()?;
+        Ok(Self { memory_bytes, globals, page_numbers, pages: pages.to_vec(), entries })
     }
 }
 
@@ -155,7 +172,8 @@ mod tests {
         memory[PAGE_BYTES + 7] = 9;
         memory[3 * PAGE_BYTES] = 1;
         let globals = vec![GlobalBits::I32(5), GlobalBits::F64(1.5f64.to_bits()), GlobalBits::V128(7)];
-        let image = Image::of(&memory, globals);
+        let entries = vec![((3, b"key".to_vec()), Some(b"value".to_vec()))];
+        let image = Image::of(&memory, globals, entries);
         assert_eq!(image.page_numbers, [1, 3]);
 
         let mut bytes = Vec::new();

@@ -1,263 +1,188 @@
 //! What a Wasm file must look like before it is compiled, and the one change that is made to it.
 //!
 //! The steps:
-//! 1. it is a core module of at most [`PLUGIN_BYTES_MAX`] that validates, or a component around one;
-//! 2. it imports nothing but the host's `log`;
-//! 3. it is of a shape that compiles in bounded memory: a small valid module with one huge function can take the
-//!    compiler past ten gigabytes;
-//! 4. all of its state lies in one 32-bit memory and in numeric globals, because that is what an image holds;
-//! 5. its exports say which world it is of;
-//! 6. every mutable global is exported under a name of ours, so that images can hold it. Between calls the guest's
+//! 1. it is a core module or a component of at most [`PLUGIN_BYTES_MAX`] that validates;
+//! 2. it imports nothing but what the host gives;
+//! 3. its modules are of a shape that compiles in bounded memory, and all of its state lies in one 32-bit memory and in
+//!    numeric globals (`module`);
+//! 4. its exports say which world it is of;
+//! 5. every mutable global is exported under a name of ours, so that images can hold it. Between calls the guest's
 //!    stack is empty, so nothing else is state.
 
-use wasmparser::{ExternalKind, FunctionBody, MemoryType, Operator, Parser, Payload, TypeRef};
-use wasmtime::{Engine, Module};
+use std::collections::BTreeMap;
 
-use super::component::core_module;
+use wasmparser::{ExternalKind, Parser, Validator, WasmFeatures};
+
+use super::blueprint::{Blueprint, CALLS, Item, Step, World};
+use super::component;
+use super::granted;
+use super::module::CoreModule;
 use crate::error::InstallError;
 
-/// Largest plugin, bytes.
-pub const PLUGIN_BYTES_MAX: usize = (16 << 20) - (1 << 10);
-/// Most locals of one function. Compilers of real languages stay below a tenth of it.
-const LOCALS_MAX: u64 = 10_000;
-/// Most locals times bytes of one function: the compiler's memory grows with this product.
-const LOCALS_TIMES_BYTES_MAX: u64 = 1 << 30;
-/// Largest function, bytes.
-const FUNCTION_BYTES_MAX: u64 = 2 << 20;
+/// Largest plugin, bytes. A Python interpreter with its library has 18 MB.
+pub const PLUGIN_BYTES_MAX: usize = 48 << 20;
+/// Most core modules of a component.
+const MODULES_MAX: usize = 64;
 
-/// The only module that a guest may import from.
-pub(crate) const HOST_MODULE: &str = "tidemill:plugin/host@0.1.0";
-/// The only function in it.
-pub(crate) const HOST_LOG: &str = "log";
-/// Exports that [`inspect`] adds begin with this.
-pub(crate) const GLOBAL_PREFIX: &str = "tidemill:global:";
-
-const EXPORT_SECTION: u8 = 7;
-const EXPORT_KIND_GLOBAL: u8 = 3;
-
-/// Which kind of plugin a module is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum World {
-    /// Samples in, samples out, with state.
-    Calculation,
-    /// A pure function over closed windows.
-    Aggregation,
-}
-
-impl World {
-    /// The name users see.
-    pub fn name(self) -> &'static str {
-        match self {
-            World::Calculation => "calculation",
-            World::Aggregation => "aggregation",
-        }
-    }
-}
-
-/// A module that has passed the checks.
+/// A plugin that has passed the checks.
 #[derive(Debug)]
 pub struct Inspected {
-    /// Its world.
-    pub world: World,
-    /// The module with its mutable globals exported.
-    pub wasm: Vec<u8>,
-    /// How many globals that are.
-    pub globals: usize,
+    pub(crate) blueprint: Blueprint,
+    /// Its core modules with their mutable globals exported.
+    pub(crate) modules: Vec<Vec<u8>>,
 }
 
-/// What one walk over the module collects.
-#[derive(Default)]
-struct Walk {
-    sections: Vec<(u8, std::ops::Range<usize>)>,
-    foreign_imports: Vec<String>,
-    exports: Vec<(String, ExternalKind)>,
-    /// Where the entries of the export section begin, and how many there are.
-    export_entries: (usize, u32),
-    mutable_globals: Vec<u32>,
-    memories: Vec<MemoryType>,
+impl Inspected {
+    /// Its world.
+    pub fn world(&self) -> World {
+        self.blueprint.world
+    }
 }
 
 /// Checks `wasm` and exports its state.
 ///
 /// # Errors
 /// The reason, for the author of the plugin.
-pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspected, InstallError> {
+pub fn inspect(wasm: &[u8]) -> Result<Inspected, InstallError> {
     if wasm.len() > PLUGIN_BYTES_MAX {
         return Err(InstallError::TooLarge { bytes: wasm.len(), limit: PLUGIN_BYTES_MAX });
     }
-    let wasm = if Parser::is_component(wasm) { core_module(wasm)? } else { wasm };
-    if !Parser::is_core_wasm(wasm) {
+    let is_component = Parser::is_component(wasm);
+    if !is_component && !Parser::is_core_wasm(wasm) {
         return Err(InstallError::NotWasm { reason: "it does not begin like a WebAssembly module".into() });
     }
-    Module::validate(engine, wasm).map_err(|error| InstallError::NotWasm { reason: format!("{error:#}") })?;
-    let walk = Walk::over(wasm)?;
-    walk.check_imports()?;
-    walk.check_memory()?;
-    Ok(Inspected { world: walk.world()?, globals: walk.mutable_globals.len(), wasm: walk.with_globals_exported(wasm) })
+    Validator::new_with_features(features()).validate_all(wasm).map_err(|error| not_wasm(&error))?;
+    if is_component { of_component(wasm) } else { of_module(wasm) }
+}
+
+/// What the engine is set to run.
+fn features() -> WasmFeatures {
+    let refused = WasmFeatures::THREADS
+        | WasmFeatures::RELAXED_SIMD
+        | WasmFeatures::MULTI_MEMORY
+        | WasmFeatures::MEMORY64
+        | WasmFeatures::CUSTOM_PAGE_SIZES
+        | WasmFeatures::EXCEPTIONS
+        | WasmFeatures::LEGACY_EXCEPTIONS
+        | WasmFeatures::GC
+        | WasmFeatures::STACK_SWITCHING;
+    (WasmFeatures::default() | WasmFeatures::COMPONENT_MODEL).difference(refused)
 }
 
 pub(super) fn refused(reason: impl Into<String>) -> InstallError {
     InstallError::Refused { reason: reason.into() }
 }
 
-impl Walk {
-    fn over(wasm: &[u8]) -> Result<Self, InstallError> {
-        let mut walk = Self::default();
-        let damaged = |error: wasmparser::BinaryReaderError| InstallError::NotWasm { reason: error.to_string() };
-        let mut function = 0;
-        for payload in Parser::new(0).parse_all(wasm) {
-            let payload = payload.map_err(damaged)?;
-            walk.sections.extend(payload.as_section());
-            match payload {
-                Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
-                        let import = import.map_err(damaged)?;
-                        let is_log = (import.module, import.name) == (HOST_MODULE, HOST_LOG);
-                        if !is_log || !matches!(import.ty, TypeRef::Func(_)) {
-                            walk.foreign_imports.push(format!("{}.{}", import.module, import.name));
-                        }
-                    }
-                }
-                Payload::MemorySection(section) => {
-                    walk.memories = section.into_iter().collect::<Result<_, _>>().map_err(damaged)?;
-                }
-                Payload::GlobalSection(section) => {
-                    for (index, global) in (0..).zip(section) {
-                        walk.add_global(index, global.map_err(damaged)?.ty)?;
-                    }
-                }
-                Payload::ExportSection(section) => {
-                    walk.export_entries = (section.original_position(), section.count());
-                    for export in section {
-                        let export = export.map_err(damaged)?;
-                        walk.exports.push((export.name.to_owned(), export.kind));
-                    }
-                }
-                Payload::CodeSectionEntry(body) => {
-                    check_function(function, &body)?;
-                    function += 1;
-                }
-                _ => {}
-            }
-        }
-        Ok(walk)
-    }
+pub(super) fn not_wasm(error: &wasmparser::BinaryReaderError) -> InstallError {
+    InstallError::NotWasm { reason: error.to_string() }
+}
 
-    fn add_global(&mut self, index: u32, ty: wasmparser::GlobalType) -> Result<(), InstallError> {
-        if ty.mutable && ty.content_type.is_reference_type() {
-            return Err(refused(format!("global {index} is a mutable reference, which a checkpoint cannot hold")));
-        }
-        if ty.mutable {
-            self.mutable_globals.push(index);
-        }
-        Ok(())
+fn of_module(wasm: &[u8]) -> Result<Inspected, InstallError> {
+    let module = CoreModule::check(wasm)?;
+    let foreign = module.imports.iter().filter(|(from, name)| !granted::is_granted(from, name));
+    check_imports(foreign.map(|(from, name)| (from.as_str(), name.as_str())))?;
+    if module.memories != 1 {
+        return Err(refused(format!("it has {} memories, it needs exactly one", module.memories)));
     }
+    let export = |name: &str| Item::Export { step: 0, name: name.to_owned() };
+    let is_call = |name: &str| {
+        let plain = name.strip_prefix("cabi_post_").unwrap_or(name);
+        CALLS.contains(&plain) || matches!(name, "cabi_realloc" | "_initialize")
+    };
+    let functions = module.exports.iter().filter(|(name, kind)| *kind == ExternalKind::Func && is_call(name));
+    let calls: BTreeMap<_, _> = functions.map(|(name, _)| (name.clone(), export(name))).collect();
+    let memory = module.exports.iter().find(|(name, kind)| *kind == ExternalKind::Memory && name == "memory");
+    let memory = memory.map(|(name, _)| export(name));
+    let steps = vec![Step::Instantiate { module: 0, args: Vec::new() }];
+    finish(vec![module.rewritten(wasm)], vec![module.mutable_globals.len()], steps, calls, memory)
+}
 
-    fn check_imports(&self) -> Result<(), InstallError> {
-        if self.foreign_imports.is_empty() {
-            return Ok(());
-        }
-        Err(InstallError::ForeignImports { imports: self.foreign_imports.join(", ") })
+fn of_component(wasm: &[u8]) -> Result<Inspected, InstallError> {
+    let recipe = component::read(wasm)?;
+    if recipe.modules.len() > MODULES_MAX {
+        return Err(refused(format!(
+            "it is a component of {} modules, at most {MODULES_MAX} are allowed",
+            recipe.modules.len()
+        )));
     }
-
-    fn check_memory(&self) -> Result<(), InstallError> {
-        match self.memories.as_slice() {
-            [memory] if memory.memory64 || memory.shared || memory.page_size_log2.is_some() => Err(refused(
-                "its memory is 64-bit, shared or of an unusual page size; build for wasm32-unknown-unknown",
-            )),
-            [_] => Ok(()),
-            memories => Err(refused(format!("it has {} memories, it needs exactly one", memories.len()))),
-        }
+    let from_host = |item: &Item| match item {
+        Item::Host { module, name } if !granted::is_granted(module, name) => Some((module.clone(), name.clone())),
+        _ => None,
+    };
+    let gathered = recipe.steps.iter().flat_map(|step| match step {
+        Step::Gather(items) => items.as_slice(),
+        Step::Instantiate { .. } => &[],
+    });
+    let foreign: Vec<_> = gathered.filter_map(|(_, item)| from_host(item)).collect();
+    check_imports(foreign.iter().map(|(from, name)| (from.as_str(), name.as_str())))?;
+    let checked = recipe.modules.iter().map(|module| CoreModule::check(module)).collect::<Result<Vec<_>, _>>()?;
+    let memories: usize = checked.iter().map(|module| module.memories).sum();
+    if memories != 1 {
+        return Err(refused(format!("its modules have {memories} memories, they need exactly one")));
     }
-
-    fn has(&self, name: &str, kind: ExternalKind) -> bool {
-        self.exports.iter().any(|(n, k)| n == name && *k == kind)
+    for step in &recipe.steps {
+        check_args(step, &checked)?;
     }
+    let globals = checked.iter().map(|module| module.mutable_globals.len()).collect();
+    let modules = checked.iter().zip(&recipe.modules).map(|(module, wasm)| module.rewritten(wasm)).collect();
+    finish(modules, globals, recipe.steps, recipe.calls, recipe.memory)
+}
 
-    /// The world, by the exports there are.
-    fn world(&self) -> Result<World, InstallError> {
-        let func = |name| self.has(name, ExternalKind::Func);
-        let (world, required): (_, &[&str]) = match (func("process"), func("aggregate")) {
-            (true, false) => (World::Calculation, &["cabi_realloc", "describe", "configure", "process", "advance"]),
-            (false, true) => (World::Aggregation, &["cabi_realloc", "describe", "configure", "aggregate"]),
-            (true, true) => return Err(refused("it exports both process and aggregate: split it into two plugins")),
-            (false, false) => {
-                return Err(refused("it exports neither process (a calculation) nor aggregate (an aggregation)"));
-            }
-        };
-        let mut missing: Vec<_> = required.iter().filter(|name| !func(name)).copied().collect();
-        if !self.has("memory", ExternalKind::Memory) {
-            missing.push("memory");
+/// A component's module gets every import from the component, so that nothing bypasses [`check_imports`].
+fn check_args(step: &Step, modules: &[CoreModule]) -> Result<(), InstallError> {
+    let Step::Instantiate { module, args } = step else {
+        return Ok(());
+    };
+    let is_given = |from: &str| args.iter().any(|(name, _)| name == from);
+    match modules[*module].imports.iter().find(|(from, _)| !is_given(from)) {
+        Some((from, name)) => {
+            Err(refused(format!("its module {module} imports {from}.{name}, which the component does not give")))
         }
-        if self.exports.iter().any(|(name, _)| name.starts_with(GLOBAL_PREFIX)) {
-            return Err(refused(format!("exports may not begin with {GLOBAL_PREFIX}")));
-        }
-        if missing.is_empty() {
-            return Ok(world);
-        }
-        Err(refused(format!("a {} must also export {}", world.name(), missing.join(", "))))
-    }
-
-    /// The module with an export section that also names the mutable globals. All other sections stay as they are.
-    fn with_globals_exported(&self, wasm: &[u8]) -> Vec<u8> {
-        let mut out = wasm[..8].to_vec();
-        for (id, range) in &self.sections {
-            out.push(*id);
-            if *id == EXPORT_SECTION {
-                let section = self.export_section(&wasm[self.export_entries.0..range.end]);
-                push_leb(&mut out, section.len() as u32);
-                out.extend_from_slice(&section);
-            } else {
-                push_leb(&mut out, range.len() as u32);
-                out.extend_from_slice(&wasm[range.clone()]);
-            }
-        }
-        out
-    }
-
-    fn export_section(&self, entries: &[u8]) -> Vec<u8> {
-        let mut section = Vec::with_capacity(entries.len() + 32 * self.mutable_globals.len());
-        push_leb(&mut section, self.export_entries.1 + self.mutable_globals.len() as u32);
-        section.extend_from_slice(entries);
-        for (number, index) in self.mutable_globals.iter().enumerate() {
-            let name = format!("{GLOBAL_PREFIX}{number}");
-            push_leb(&mut section, name.len() as u32);
-            section.extend_from_slice(name.as_bytes());
-            section.push(EXPORT_KIND_GLOBAL);
-            push_leb(&mut section, *index);
-        }
-        section
+        None => Ok(()),
     }
 }
 
-/// Refuses a function that would be dear to compile, or that changes state which an image does not hold.
-fn check_function(number: u32, body: &FunctionBody<'_>) -> Result<(), InstallError> {
-    let damaged = |error: wasmparser::BinaryReaderError| InstallError::NotWasm { reason: error.to_string() };
-    let bytes = body.range().len() as u64;
-    let mut locals = 0u64;
-    for group in body.get_locals_reader().map_err(damaged)? {
-        locals += u64::from(group.map_err(damaged)?.0);
+fn check_imports<'a>(foreign: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), InstallError> {
+    let foreign: Vec<_> = foreign.collect();
+    if let Some(version) = foreign.iter().find_map(|(from, _)| granted::newer_contract(from)) {
+        return Err(refused(format!(
+            "it was built for contract {version}, this node speaks 0.1 to 0.2: upgrade the node, or build it with an older SDK"
+        )));
     }
-    if locals > LOCALS_MAX || bytes > FUNCTION_BYTES_MAX || locals * bytes > LOCALS_TIMES_BYTES_MAX {
-        let reason =
-            format!("function {number} has {locals} locals in {bytes} bytes, too much to compile: split it up");
-        return Err(refused(reason));
+    if foreign.is_empty() {
+        return Ok(());
     }
-    for operator in body.get_operators_reader().map_err(damaged)? {
-        use Operator::{TableCopy, TableFill, TableGrow, TableInit, TableSet};
-        if let TableSet { .. } | TableGrow { .. } | TableFill { .. } | TableCopy { .. } | TableInit { .. } =
-            operator.map_err(damaged)?
-        {
-            return Err(refused(format!("function {number} changes a table, which a checkpoint cannot hold")));
-        }
-    }
-    Ok(())
+    let names: Vec<_> = foreign.iter().map(|(from, name)| format!("{from}.{name}")).collect();
+    Err(InstallError::ForeignImports { imports: names.join(", ") })
 }
 
-fn push_leb(out: &mut Vec<u8>, mut value: u32) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
+fn finish(
+    modules: Vec<Vec<u8>>,
+    globals: Vec<usize>,
+    steps: Vec<Step>,
+    calls: BTreeMap<String, Item>,
+    memory: Option<Item>,
+) -> Result<Inspected, InstallError> {
+    let has = |name: &str| calls.contains_key(name);
+    let (world, required): (_, &[&str]) = match (has("process"), has("aggregate")) {
+        (true, false) => (World::Calculation, &["cabi_realloc", "describe", "configure", "process", "advance"]),
+        (false, true) => (World::Aggregation, &["cabi_realloc", "describe", "configure", "aggregate"]),
+        (true, true) => return Err(refused("it exports both process and aggregate: split it into two plugins")),
+        (false, false) => {
+            return Err(refused("it exports neither process (a calculation) nor aggregate (an aggregation)"));
+        }
+    };
+    let mut missing: Vec<_> = required.iter().filter(|name| !has(name)).copied().collect();
+    if has("save") != has("load") {
+        missing.push(if has("save") { "load" } else { "save" });
     }
-    out.push(value as u8);
+    match memory {
+        Some(memory) if missing.is_empty() => {
+            Ok(Inspected { blueprint: Blueprint { world, globals, steps, memory, calls }, modules })
+        }
+        memory => {
+            missing.extend(memory.is_none().then_some("memory"));
+            Err(refused(format!("a {} must also export {}", world.name(), missing.join(", "))))
+        }
+    }
 }

@@ -1,302 +1,186 @@
-//! A running guest: its store, and calls by the canonical ABI made by hand.
+//! A running guest: how it is put together, its images, and what every call has in common.
 //!
-//! A call allocates its lists in the guest with `cabi_realloc`, copies columns in whole, calls, copies the result out of
-//! the return area and calls `cabi_post_<name>` if there is one. Invariant: after any error the instance is dropped by its
-//! owner, so nothing here tidies up behind a trap.
+//! Invariant: after any error the instance is dropped by its owner, so nothing here tidies up behind a trap.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidemill_journal::Env;
 use wasmtime::{
-    Caller, Engine, Func, Global, InstancePre, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder,
-    TypedFunc, WasmParams, WasmResults,
+    AsContextMut, Extern, Func, Global, Instance as CoreInstance, Memory, Store, StoreLimitsBuilder, TypedFunc,
+    WasmParams, WasmResults,
 };
 
-use crate::error::InstallError;
+use super::blueprint::{Item, Step};
+use super::granted::{self, CONTRACT_MAX};
+use super::host::{Host, Realloc};
+use super::module::GLOBAL_PREFIX;
 use crate::guest::abi::{self, Element};
-use crate::guest::columns::{About, BatchColumns, OutputBounds, OutputRows, WindowColumns};
 use crate::guest::image;
-use crate::guest::inspect::{GLOBAL_PREFIX, HOST_LOG, HOST_MODULE};
-use crate::guest::results::{check_runs, is_problem, problem, read_runs, read_texts};
-use crate::guest::{CallError, Image, Inspected, Limits, LogLine, Logs, World};
+use crate::guest::{CallError, Image, Limits, Logs, Plugin};
 
-/// Lines that one call may log; further ones are dropped.
-const LOG_LINES_PER_CALL: u32 = 16;
 /// Elements of all tables of an instance.
 const TABLE_ELEMENTS_MAX: usize = 1 << 20;
 
-const BATCH_AREA_BYTES: u64 = 48;
-const SMALL_AREA_BYTES: u64 = 16;
-const ABOUT_AREA_BYTES: u64 = 32;
-
-type Realloc = TypedFunc<(u32, u32, u32, u32), u32>;
-type Process = TypedFunc<(i64, u32, u32, u32, u32, u32, u32, u32, u32), u32>;
-type Aggregate = TypedFunc<(u32, u32, u32, u32, u32, u32, u32, u32), u32>;
-
-/// A compiled plugin.
-pub struct Plugin {
-    pre: InstancePre<Host>,
-    world: World,
-    globals: usize,
-}
-
-/// What the host keeps beside a guest.
-struct Host {
-    limits: StoreLimits,
-    memory: Option<Memory>,
-    logs: Arc<Logs>,
-    env: Arc<dyn Env>,
-    lines_left: u32,
-}
-
-impl Plugin {
-    /// Compiles a module that has passed the checks.
-    ///
-    /// # Errors
-    /// When it does not compile or a function has the wrong signature.
-    pub fn compile(engine: &Engine, inspected: &Inspected) -> Result<Self, InstallError> {
-        let not_wasm = |error: wasmtime::Error| InstallError::NotWasm { reason: format!("{error:#}") };
-        let module = Module::new(engine, &inspected.wasm).map_err(not_wasm)?;
-        let mut linker = Linker::new(engine);
-        linker.func_wrap(HOST_MODULE, HOST_LOG, log).map_err(not_wasm)?;
-        let pre = linker.instantiate_pre(&module).map_err(|error| InstallError::Refused {
-            reason: format!("its import of {HOST_LOG} does not fit: {error:#}"),
-        })?;
-        Ok(Self { pre, world: inspected.world, globals: inspected.globals })
-    }
-
-    /// Its world.
-    pub fn world(&self) -> World {
-        self.world
-    }
-}
-
-/// The host's `log`: one line into the operator's ring.
-fn log(mut caller: Caller<'_, Host>, level: u32, at: u32, len: u32) -> wasmtime::Result<()> {
-    if caller.data().lines_left == 0 {
-        return Ok(());
-    }
-    caller.data_mut().lines_left -= 1;
-    let Some(memory) = caller.data().memory else {
-        return Ok(());
-    };
-    let text = abi::read_text(memory.data(&caller), HOST_LOG, (at, len)).map_err(wasmtime::Error::new)?;
-    let level = match level {
-        0 => "error",
-        1 => "warn",
-        2 => "info",
-        _ => "debug",
-    };
-    let host = caller.data();
-    host.logs.push(LogLine { time_ns: host.env.now(), level, text });
-    Ok(())
-}
-
 /// A running guest.
 pub struct Instance {
-    store: Store<Host>,
-    memory: Memory,
+    pub(super) store: Store<Host>,
+    pub(super) memory: Memory,
     globals: Vec<Global>,
+    pub(super) calls: HashMap<&'static str, Func>,
+    posts: HashMap<&'static str, TypedFunc<u32, ()>>,
     realloc: Realloc,
-    describe: TypedFunc<(), u32>,
-    configure: TypedFunc<(u32, u32), u32>,
-    process: Option<Process>,
-    advance: Option<TypedFunc<i64, u32>>,
-    aggregate: Option<Aggregate>,
-    limits: Limits,
-    post: [Option<TypedFunc<u32, ()>>; 5],
+    pub(super) limits: Limits,
+    /// The contract that the guest speaks: 1 stands for 0.1.
+    pub(super) contract: u32,
 }
 
-/// The calls, as indices into `Instance::post`.
-const CALLS: [&str; 5] = ["describe", "configure", "process", "advance", "aggregate"];
-const DESCRIBE: usize = 0;
-const CONFIGURE: usize = 1;
-const PROCESS: usize = 2;
-const ADVANCE: usize = 3;
-const AGGREGATE: usize = 4;
+/// What a step has made.
+enum Made {
+    Instance(CoreInstance),
+    Gathered(HashMap<String, Extern>),
+}
+
+impl Made {
+    fn export(&self, store: &mut Store<Host>, name: &str) -> Option<Extern> {
+        match self {
+            Made::Instance(instance) => instance.get_export(store, name),
+            Made::Gathered(items) => items.get(name).cloned(),
+        }
+    }
+}
+
+/// Puts the plugin's modules together, step by step.
+fn assemble(plugin: &Plugin, store: &mut Store<Host>) -> Result<(Vec<Made>, Vec<Global>), CallError> {
+    let mut made: Vec<Made> = Vec::with_capacity(plugin.blueprint.steps.len());
+    let mut globals = Vec::new();
+    for step in &plugin.blueprint.steps {
+        let new = match step {
+            Step::Gather(items) => {
+                let items = items.iter().map(|(name, item)| Ok((name.clone(), find(plugin, store, &made, item)?)));
+                Made::Gathered(items.collect::<Result<_, CallError>>()?)
+            }
+            Step::Instantiate { module, args } => {
+                let compiled = &plugin.modules[*module];
+                let mut imports = Vec::new();
+                for import in compiled.imports() {
+                    let (from, name) = (import.module(), import.name());
+                    let item = match args.iter().find(|(arg, _)| arg == from) {
+                        Some((_, step)) => made.get(*step).and_then(|made| made.export(store, name)),
+                        None => granted::function(&plugin.linker, store, from, name),
+                    };
+                    imports.push(item.ok_or_else(|| start(format!("nothing stands behind its import {from}.{name}")))?);
+                }
+                let instance = CoreInstance::new(store.as_context_mut(), compiled, &imports).map_err(of_start)?;
+                for number in 0..plugin.blueprint.globals[*module] {
+                    let global = instance.get_global(store.as_context_mut(), &format!("{GLOBAL_PREFIX}{number}"));
+                    globals.push(global.expect("the inspection exported every mutable global"));
+                }
+                Made::Instance(instance)
+            }
+        };
+        made.push(new);
+    }
+    Ok((made, globals))
+}
+
+fn find(plugin: &Plugin, store: &mut Store<Host>, made: &[Made], item: &Item) -> Result<Extern, CallError> {
+    let (found, name) = match item {
+        Item::Export { step, name } => (made.get(*step).and_then(|made| made.export(store, name)), name),
+        Item::Host { module, name } => (granted::function(&plugin.linker, store, module, name), name),
+    };
+    found.ok_or_else(|| start(format!("it has no {name}")))
+}
+
+fn start(reason: String) -> CallError {
+    CallError::Start { reason }
+}
+
+/// What wasmtime says about a start function, in one line.
+fn of_start(error: wasmtime::Error) -> CallError {
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(trap) => start(trap.to_string()),
+        None => start(error.root_cause().to_string()),
+    }
+}
 
 impl Instance {
     /// Starts a guest.
     ///
     /// # Errors
-    /// When its start function fails, it needs more memory than it may have, or a function has the wrong signature.
+    /// When its start function fails, it needs more memory than it may have, or it speaks a contract that this host does not.
     pub fn new(plugin: &Plugin, limits: Limits, logs: Arc<Logs>, env: Arc<dyn Env>) -> Result<Self, CallError> {
-        let start = |error: wasmtime::Error| CallError::Start { reason: format!("{error:#}") };
         let memory_bytes = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
         let store_limits = StoreLimitsBuilder::new()
             .memory_size(memory_bytes)
             .table_elements(TABLE_ELEMENTS_MAX)
-            .instances(1)
+            .instances(plugin.blueprint.steps.len())
             .memories(1)
             .build();
-        let host = Host { limits: store_limits, memory: None, logs, env, lines_left: LOG_LINES_PER_CALL };
-        let mut store = Store::new(plugin.pre.module().engine(), host);
+        let mut store = Store::new(&plugin.engine, Host::new(store_limits, &limits, logs, env));
         store.limiter(|host| &mut host.limits);
-        store.set_fuel(limits.fuel_per_call).map_err(start)?;
-        let instance = plugin.pre.instantiate(&mut store).map_err(start)?;
-        let memory =
-            instance.get_memory(&mut store, "memory").ok_or_else(|| CallError::malformed("start", "no memory"))?;
+        store.set_fuel(limits.fuel_per_call).map_err(of_start)?;
+        let (made, globals) = assemble(plugin, &mut store)?;
+        let memory = find(plugin, &mut store, &made, &plugin.blueprint.memory)?.into_memory();
+        let memory = memory.ok_or_else(|| start("its export memory is no memory".into()))?;
         store.data_mut().memory = Some(memory);
-        if let Some(initialize) = instance.get_func(&mut store, "_initialize") {
-            initialize.typed::<(), ()>(&store).map_err(start)?.call(&mut store, ()).map_err(start)?;
-        }
-        let mut globals = Vec::with_capacity(plugin.globals);
-        for number in 0..plugin.globals {
-            let global = instance.get_global(&mut store, &format!("{GLOBAL_PREFIX}{number}"));
-            globals.push(global.expect("the inspection exported every mutable global"));
-        }
-        let mut find = |name: &str| instance.get_func(&mut store, name);
-        let [realloc, describe, configure] = ["cabi_realloc", "describe", "configure"].map(&mut find);
-        let [process, advance, aggregate] = ["process", "advance", "aggregate"].map(&mut find);
-        let post = CALLS.map(|name| find(&format!("cabi_post_{name}")));
-        let wanted = |func: Option<Func>, name| func.ok_or_else(|| CallError::malformed("start", format!("no {name}")));
-        let (realloc, describe) = (wanted(realloc, "cabi_realloc")?, wanted(describe, "describe")?);
-        let configure = wanted(configure, "configure")?;
-        let (process, advance) = match plugin.world {
-            World::Calculation => (process, advance),
-            World::Aggregation => (None, None),
-        };
-        let aggregate = aggregate.filter(|_| plugin.world == World::Aggregation);
-        let mut typed_post = [const { None }; 5];
-        for (slot, (func, call)) in typed_post.iter_mut().zip(post.into_iter().zip(CALLS)) {
-            *slot = func.map(|func| typed(&store, func, call, "(i32) -> nothing")).transpose()?;
-        }
-        Ok(Self {
-            realloc: typed(&store, realloc, "cabi_realloc", "(i32, i32, i32, i32) -> i32")?,
-            describe: typed(&store, describe, "describe", "() -> i32")?,
-            configure: typed(&store, configure, "configure", "(i32, i32) -> i32")?,
-            process: process.map(|f| typed(&store, f, "process", "(i64, eight times i32) -> i32")).transpose()?,
-            advance: advance.map(|f| typed(&store, f, "advance", "(i64) -> i32")).transpose()?,
-            aggregate: aggregate.map(|f| typed(&store, f, "aggregate", "(eight times i32) -> i32")).transpose()?,
-            post: typed_post,
-            store,
-            memory,
-            globals,
-            limits,
-        })
-    }
-
-    /// Asks the plugin what it is.
-    ///
-    /// # Errors
-    /// See [`CallError`].
-    pub fn describe(&mut self) -> Result<About, CallError> {
-        const CALL: &str = "describe";
-        self.refuel(CALL)?;
-        let describe = self.describe.clone();
-        let area_at = self.call(CALL, &describe, ())?;
-        let memory = self.memory.data(&self.store);
-        let area = abi::region(memory, CALL, (area_at, ABOUT_AREA_BYTES), 4)?;
-        let about = About {
-            name: abi::read_text(memory, CALL, abi::list_at(area, 0))?,
-            version: abi::read_text(memory, CALL, abi::list_at(area, 8))?,
-            inputs: read_texts(memory, CALL, abi::list_at(area, 16))?,
-            outputs: read_texts(memory, CALL, abi::list_at(area, 24))?,
-        };
-        self.post(DESCRIBE, area_at)?;
-        Ok(about)
-    }
-
-    /// Hands the plugin its parameters, a JSON object.
-    ///
-    /// # Errors
-    /// See [`CallError`].
-    pub fn configure(&mut self, params: &str) -> Result<(), CallError> {
-        const CALL: &str = "configure";
-        self.refuel(CALL)?;
-        let (at, len) = self.put_raw(CALL, 1, params.len(), |target| target.copy_from_slice(params.as_bytes()))?;
-        let configure = self.configure.clone();
-        let area_at = self.call(CALL, &configure, (at, len))?;
-        let memory = self.memory.data(&self.store);
-        let area = abi::region(memory, CALL, (area_at, SMALL_AREA_BYTES), 4)?;
-        if is_problem(area, CALL)? {
-            return Err(problem(memory, area, CALL, 4));
-        }
-        self.post(CONFIGURE, area_at)
-    }
-
-    /// Hands a calculation a batch and appends what it answers to `out`.
-    ///
-    /// # Errors
-    /// See [`CallError`].
-    pub fn process(
-        &mut self,
-        t0: i64,
-        batch: &BatchColumns,
-        bounds: OutputBounds,
-        out: &mut OutputRows,
-    ) -> Result<(), CallError> {
-        const CALL: &str = "process";
-        self.refuel(CALL)?;
-        let (runs, _) = self.put_raw(CALL, 4, batch.runs.len() * 12, |target| {
-            u32::write(batch.runs.as_flattened(), target);
-        })?;
-        let runs_len = batch.runs.len() as u32;
-        let (dt, dt_len) = self.put(CALL, &batch.dt)?;
-        let (values, values_len) = self.put(CALL, &batch.values)?;
-        let (qualities, qualities_len) = self.put(CALL, &batch.qualities)?;
-        let process = self.process.clone().ok_or_else(|| CallError::malformed(CALL, "it is no calculation"))?;
-        let args = (t0, runs, runs_len, dt, dt_len, values, values_len, qualities, qualities_len);
-        let area_at = self.call(CALL, &process, args)?;
-        self.read_batch(CALL, area_at, bounds, out)?;
-        self.post(PROCESS, area_at)
-    }
-
-    /// Tells a calculation that no sample before `watermark` is to be expected and appends what it answers to `out`.
-    ///
-    /// # Errors
-    /// See [`CallError`].
-    pub fn advance(&mut self, watermark: i64, bounds: OutputBounds, out: &mut OutputRows) -> Result<(), CallError> {
-        const CALL: &str = "advance";
-        self.refuel(CALL)?;
-        let advance = self.advance.clone().ok_or_else(|| CallError::malformed(CALL, "it is no calculation"))?;
-        let area_at = self.call(CALL, &advance, watermark)?;
-        self.read_batch(CALL, area_at, bounds, out)?;
-        self.post(ADVANCE, area_at)
-    }
-
-    /// Hands an aggregation closed windows and appends its `outputs` values per window to `out`.
-    ///
-    /// # Errors
-    /// See [`CallError`].
-    pub fn aggregate(&mut self, input: &WindowColumns, outputs: u32, out: &mut Vec<f64>) -> Result<(), CallError> {
-        const CALL: &str = "aggregate";
-        self.refuel(CALL)?;
-        let (windows, _) = self.put_raw(CALL, 8, input.windows.len() * 24, |target| {
-            for (slot, (group, rows, start, end)) in target.as_chunks_mut::<24>().0.iter_mut().zip(&input.windows) {
-                slot[0..4].copy_from_slice(&group.to_le_bytes());
-                slot[4..8].copy_from_slice(&rows.to_le_bytes());
-                slot[8..16].copy_from_slice(&start.to_le_bytes());
-                slot[16..24].copy_from_slice(&end.to_le_bytes());
+        let (mut calls, mut posts, mut realloc, mut initialize) = (HashMap::new(), HashMap::new(), None, None);
+        for (name, item) in &plugin.blueprint.calls {
+            let func = find(plugin, &mut store, &made, item)?.into_func();
+            let func = func.ok_or_else(|| start(format!("its export {name} is no function")))?;
+            if let Some(call) = super::blueprint::CALLS.into_iter().find(|call| call == name) {
+                calls.insert(call, func);
+                continue;
             }
-        })?;
-        let windows_len = input.windows.len() as u32;
-        let (dt, dt_len) = self.put(CALL, &input.dt)?;
-        let (values, values_len) = self.put(CALL, &input.values)?;
-        let (qualities, qualities_len) = self.put(CALL, &input.qualities)?;
-        let aggregate = self.aggregate.clone().ok_or_else(|| CallError::malformed(CALL, "it is no aggregation"))?;
-        let args = (windows, windows_len, dt, dt_len, values, values_len, qualities, qualities_len);
-        let area_at = self.call(CALL, &aggregate, args)?;
-        let memory = self.memory.data(&self.store);
-        let area = abi::region(memory, CALL, (area_at, SMALL_AREA_BYTES), 4)?;
-        if is_problem(area, CALL)? {
-            return Err(problem(memory, area, CALL, 4));
+            let post = name.strip_prefix("cabi_post_");
+            match post.and_then(|post| super::blueprint::CALLS.into_iter().find(|call| *call == post)) {
+                Some("contract") => {}
+                Some(call) => drop(posts.insert(call, typed(&store, &func, call, "(i32) -> nothing")?)),
+                None if name == "_initialize" => initialize = Some(func),
+                None => realloc = Some(typed(&store, &func, "cabi_realloc", "(i32, i32, i32, i32) -> i32")?),
+            }
         }
-        let (at, len) = abi::list_at(area, 4);
-        let expected = u64::from(windows_len) * u64::from(outputs);
-        if u64::from(len) != expected {
-            return Err(CallError::malformed(CALL, format!("it returned {len} values, {expected} were expected")));
+        let realloc: Realloc = realloc.ok_or_else(|| start("it has no cabi_realloc".into()))?;
+        store.data_mut().realloc = Some(realloc.clone());
+        if let Some(initialize) = initialize {
+            let initialize = typed::<(), ()>(&store, &initialize, "_initialize", "() -> nothing")?;
+            initialize.call(&mut store, ()).map_err(of_start)?;
         }
-        let first = out.len();
-        abi::read_list(memory, CALL, (at, len), out)?;
-        abi::canonicalise(&mut out[first..]);
-        self.post(AGGREGATE, area_at)
+        for (call, func) in &calls {
+            check_signature(&store, func, call)?;
+        }
+        let mut instance = Self { store, memory, globals, calls, posts, realloc, limits, contract: 1 };
+        instance.contract = instance.ask_contract()?;
+        Ok(instance)
+    }
+
+    /// Which contract the guest speaks.
+    fn ask_contract(&mut self) -> Result<u32, CallError> {
+        const CALL: &str = "contract";
+        if !self.calls.contains_key(CALL) {
+            return Ok(1);
+        }
+        self.refuel(CALL)?;
+        let contract = self.call::<_>(CALL, "() -> i32", ())?;
+        if contract == 0 || contract > CONTRACT_MAX {
+            let (theirs, ours) = (granted::contract_name(contract), granted::contract_name(CONTRACT_MAX));
+            return Err(start(format!(
+                "it speaks contract {theirs}, this node 0.1 to {ours}: upgrade the node, or build it with an older SDK"
+            )));
+        }
+        Ok(contract)
+    }
+
+    /// The contract that the guest speaks: 2 stands for 0.2.
+    pub fn contract(&self) -> u32 {
+        self.contract
     }
 
     /// The guest's state now. Only between calls.
     pub fn image(&mut self) -> Image {
         let globals = self.globals.iter().map(|global| image::bits_of(global.get(&mut self.store))).collect();
-        Image::of(self.memory.data(&self.store), globals)
+        let entries = self.store.data().state.all();
+        Image::of(self.memory.data(&self.store), globals, entries)
     }
 
     /// Bytes of linear memory.
@@ -304,12 +188,16 @@ impl Instance {
         self.memory.data_size(&self.store) as u64
     }
 
+    /// Fuel that the last call has used.
+    pub fn fuel_used(&self) -> u64 {
+        self.limits.fuel_per_call.saturating_sub(self.store.get_fuel().unwrap_or(0))
+    }
+
     /// Puts a fresh instance into the state that `image` was taken of.
     ///
     /// # Errors
     /// When the image is of another module or needs more memory than the guest may have.
     pub fn restore(&mut self, image: &Image) -> Result<(), CallError> {
-        let start = |reason: String| CallError::Start { reason };
         let missing = image.memory_bytes.checked_sub(self.memory_bytes());
         let missing =
             missing.ok_or_else(|| start("the checkpoint belongs to another plugin: its memory is smaller".into()))?;
@@ -323,34 +211,42 @@ impl Instance {
         for (global, bits) in self.globals.iter().zip(&image.globals) {
             global.set(&mut self.store, image::value_of(*bits)).map_err(|error| start(format!("{error:#}")))?;
         }
+        let host = self.store.data_mut();
+        host.state = super::state::State::default();
+        host.state.repeat(&image.entries);
         Ok(())
     }
 
-    fn refuel(&mut self, call: &'static str) -> Result<(), CallError> {
-        self.store.data_mut().lines_left = LOG_LINES_PER_CALL;
+    pub(super) fn refuel(&mut self, call: &'static str) -> Result<(), CallError> {
+        self.store.data_mut().begin_call();
         let fuel = self.limits.fuel_per_call;
         self.store.set_fuel(fuel).map_err(|error| CallError::of(call, &error, fuel))
     }
 
-    fn call<P: WasmParams>(
+    /// Calls a function of the contract that returns a number or an address.
+    pub(super) fn call<P: WasmParams>(
         &mut self,
         call: &'static str,
-        func: &TypedFunc<P, u32>,
+        signature: &str,
         params: P,
     ) -> Result<u32, CallError> {
-        func.call(&mut self.store, params).map_err(|error| CallError::of(call, &error, self.limits.fuel_per_call))
+        let func = self.calls.get(call).ok_or_else(|| CallError::malformed(call, "it has no such function"))?;
+        let func: TypedFunc<P, u32> = typed(&self.store, func, call, signature)?;
+        let fuel = self.limits.fuel_per_call;
+        func.call(&mut self.store, params).map_err(|error| CallError::of(call, &error, fuel))
     }
 
-    fn post(&mut self, index: usize, area_at: u32) -> Result<(), CallError> {
-        let Some(post) = self.post[index].clone() else {
+    /// Tells the guest that its result has been copied.
+    pub(super) fn post(&mut self, call: &'static str, area_at: u32) -> Result<(), CallError> {
+        let Some(post) = self.posts.get(call) else {
             return Ok(());
         };
         let fuel = self.limits.fuel_per_call;
-        post.call(&mut self.store, area_at).map_err(|error| CallError::of(CALLS[index], &error, fuel))
+        post.call(&mut self.store, area_at).map_err(|error| CallError::of(call, &error, fuel))
     }
 
     /// Allocates `bytes` in the guest and lets `fill` write them. Returns pointer and length.
-    fn put_raw(
+    pub(super) fn put_raw(
         &mut self,
         call: &'static str,
         align: u32,
@@ -362,63 +258,69 @@ impl Instance {
             return Ok((align, 0));
         }
         let len = u32::try_from(bytes).map_err(|_| CallError::malformed(call, "an input column of 4 GiB"))?;
-        let realloc = self.realloc.clone();
-        let at = self.call(call, &realloc, (0, 0, align, len))?;
+        let fuel = self.limits.fuel_per_call;
+        let at = self.realloc.call(&mut self.store, (0, 0, align, len));
+        let at = at.map_err(|error| CallError::of(call, &error, fuel))?;
         abi::region(self.memory.data(&self.store), call, (at, bytes as u64), align)?;
         fill(&mut self.memory.data_mut(&mut self.store)[at as usize..at as usize + bytes]);
         Ok((at, len))
     }
 
-    fn put<T: Element>(&mut self, call: &'static str, values: &[T]) -> Result<(u32, u32), CallError> {
-        let (at, _) =
-            self.put_raw(call, T::BYTES, values.len() * T::BYTES as usize, |target| T::write(values, target))?;
+    pub(super) fn put<T: Element>(&mut self, call: &'static str, values: &[T]) -> Result<(u32, u32), CallError> {
+        let bytes = values.len() * T::BYTES as usize;
+        let (at, _) = self.put_raw(call, T::BYTES, bytes, |target| T::write(values, target))?;
         Ok((at, values.len() as u32))
     }
 
-    /// Copies a `result<batch, problem>` out of the guest and checks it.
-    fn read_batch(
-        &self,
+    /// Gives a list of lists of bytes to the guest.
+    pub(super) fn put_lists<L: AsRef<[u8]>>(
+        &mut self,
         call: &'static str,
-        area_at: u32,
-        bounds: OutputBounds,
-        out: &mut OutputRows,
-    ) -> Result<(), CallError> {
-        let memory = self.memory.data(&self.store);
-        let area = abi::region(memory, call, (area_at, BATCH_AREA_BYTES), 8)?;
-        if is_problem(area, call)? {
-            return Err(problem(memory, area, call, 8));
+        lists: &[L],
+    ) -> Result<(u32, u32), CallError> {
+        let mut heads = Vec::with_capacity(lists.len() * 2);
+        for list in lists {
+            let list = list.as_ref();
+            let (at, len) = self.put_raw(call, 1, list.len(), |target| target.copy_from_slice(list))?;
+            heads.extend([at, len]);
         }
-        let t0 = abi::i64_at(area, 8);
-        let [runs, dt, values, qualities] = [16, 24, 32, 40].map(|at| abi::list_at(area, at));
-        let rows = dt.1;
-        let total = out.times.len() as u64 + u64::from(rows);
-        if total > self.limits.output_rows {
-            return Err(CallError::TooMuchOutput { call, what: "rows", found: total, limit: self.limits.output_rows });
+        let bytes = heads.len() * 4;
+        let (at, _) = self.put_raw(call, 4, bytes, |target| u32::write(&heads, target))?;
+        Ok((at, lists.len() as u32))
+    }
+}
+
+/// Refuses a function whose signature no version of the contract has.
+fn check_signature(store: &Store<Host>, func: &Func, call: &'static str) -> Result<(), CallError> {
+    type Flat0 = ();
+    type Flat2 = (u32, u32);
+    type Flat4 = (u32, u32, u32, u32);
+    let is_one_of = |fits: &[bool], signature: &str| match fits.contains(&true) {
+        true => Ok(()),
+        false => Err(CallError::malformed(call, format!("its signature must be {signature}"))),
+    };
+    match call {
+        "process" => {
+            let before = func.typed::<(i64, u32, u32, u32, u32, u32, u32, u32, u32), u32>(store).is_ok();
+            let now = func.typed::<(i64, u32, u32, u32, u32, u32, u32, u32, u32, u32, u32), u32>(store).is_ok();
+            is_one_of(&[before, now], "(i64, ten times i32) -> i32")
         }
-        if values.1 != rows || (qualities.1 != rows && qualities.1 != 0) || runs.1 > rows {
-            let reason = format!("{} runs, {rows} times, {} values, {} qualities", runs.1, values.1, qualities.1);
-            return Err(CallError::malformed(call, reason));
+        "aggregate" => {
+            let before = func.typed::<(u32, u32, u32, u32, u32, u32, u32, u32), u32>(store).is_ok();
+            let now = func.typed::<(u32, u32, u32, u32, u32, u32, u32, u32, u32, u32), u32>(store).is_ok();
+            is_one_of(&[before, now], "(ten times i32) -> i32")
         }
-        let (first, first_run) = (out.times.len(), out.runs.len());
-        read_runs(memory, call, runs, &mut out.runs)?;
-        abi::read_list(memory, call, dt, &mut out.times)?;
-        abi::read_list(memory, call, values, &mut out.values)?;
-        abi::read_list(memory, call, qualities, &mut out.qualities)?;
-        out.qualities.resize(out.times.len(), 0);
-        abi::canonicalise(&mut out.values[first..]);
-        check_runs(call, &out.runs[first_run..], rows, bounds)?;
-        for time in &mut out.times[first..] {
-            let sum = t0.checked_add(*time).filter(|time| *time != i64::MAX);
-            *time = sum.ok_or_else(|| CallError::malformed(call, format!("time {t0} + {time} is out of range")))?;
-        }
-        Ok(())
+        "advance" => is_one_of(&[func.typed::<i64, u32>(store).is_ok()], "(i64) -> i32"),
+        "configure" | "save" => is_one_of(&[func.typed::<Flat2, u32>(store).is_ok()], "(i32, i32) -> i32"),
+        "load" => is_one_of(&[func.typed::<Flat4, u32>(store).is_ok()], "(i32, i32, i32, i32) -> i32"),
+        _ => is_one_of(&[func.typed::<Flat0, u32>(store).is_ok()], "() -> i32"),
     }
 }
 
 /// The function with the signature that the contract demands.
 fn typed<P: WasmParams, R: WasmResults>(
     store: &Store<Host>,
-    func: Func,
+    func: &Func,
     call: &'static str,
     signature: &str,
 ) -> Result<TypedFunc<P, R>, CallError> {

@@ -3,22 +3,32 @@
 //! Knows nothing of journals, series or operators: it speaks of columns, groups and ports.
 
 pub(crate) mod abi;
+mod blueprint;
+mod calls;
 mod columns;
 mod component;
 mod engine;
 mod error;
+mod granted;
+mod host;
 mod image;
 mod inspect;
 mod instance;
 mod limits;
 mod logs;
+mod module;
+mod plugin;
 mod results;
+mod state;
 
-pub use columns::{About, BatchColumns, OutputBounds, OutputRows, WindowColumns};
+pub(crate) use blueprint::Blueprint;
+pub use blueprint::World;
+pub use columns::{About, BatchColumns, Kind, OutputBounds, OutputRows, Port, WindowColumns};
 pub use engine::engine;
 pub use error::CallError;
 pub use image::Image;
-pub use inspect::{Inspected, PLUGIN_BYTES_MAX, World, inspect};
-pub use instance::{Instance, Plugin};
+pub use inspect::{Inspected, PLUGIN_BYTES_MAX, inspect};
+pub use instance::Instance;
 pub use limits::Limits;
 pub use logs::{LogLine, Logs};
+pub use plugin::Plugin;

@@ -356,5 +356,6 @@ fn split_off(input: &mut WindowColumns) -> WindowColumns {
         dt: input.dt.split_off(rows),
         values: input.values.split_off(rows),
         qualities: if input.qualities.is_empty() { Vec::new() } else { input.qualities.split_off(rows) },
+        texts: input.texts.clone(),
     }
 }

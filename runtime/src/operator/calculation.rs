@@ -4,6 +4,7 @@
 //! good state, the records since then are replayed, and the record is refused. Calls are deterministic, so the
 //! same call on the same state would only fail again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidemill_journal::{ApplyError, Env};
@@ -103,16 +104,17 @@ impl Calculation {
 
     fn run(&mut self, event: &Event<'_>, inputs: &Inputs, rows: &mut OutputRows) -> Result<Option<i64>, CallError> {
         let spec = &self.factory.spec;
-        let bounds = OutputBounds { groups: inputs.groups().len() as u32, ports: spec.outputs.len() as u32 };
+        let bounds = OutputBounds { groups: inputs.groups().len() as u32, ports: &spec.output_kinds };
         let mut newest = None;
         match event {
             Event::Nothing => return Ok(None),
             Event::Samples(view, targets) => {
-                let (t0, newest_time) = fill(&mut self.batch, view, targets);
+                let newest_time = fill(&mut self.batch, view, targets);
                 self.clock.is_busy = true;
                 self.clock.watermark = self.clock.watermark.max(newest_time.saturating_sub(spec.lateness_ns));
                 newest = Some(newest_time);
-                self.instance.process(t0, &self.batch, bounds, rows)?;
+                let instance = &mut self.instance;
+                in_reach(&mut self.batch, |t0, batch| instance.process(t0, batch, bounds, rows))?;
             }
             Event::Heartbeat(time) => {
                 if !self.clock.is_busy && self.clock.watermark != i64::MIN {
@@ -196,17 +198,24 @@ impl Calculation {
     }
 }
 
-/// Turns the input rows of a record into a batch; rows are time-ordered within a run. Returns `t0` and the newest time.
-fn fill(batch: &mut BatchColumns, view: &SamplesView<'_>, targets: &[Target]) -> (i64, i64) {
+/// Farthest that a row's time may be from the batch's first one: what a JavaScript number holds exactly.
+const REACH_NS: i64 = 1 << 53;
+
+/// Turns the input rows of a record into a batch with absolute times in `dt`; rows are time-ordered within a run. Returns
+/// the newest time.
+fn fill(batch: &mut BatchColumns, view: &SamplesView<'_>, targets: &[Target]) -> i64 {
     batch.runs.clear();
     batch.dt.clear();
     batch.values.clear();
     batch.qualities.clear();
-    let (mut t0, mut newest, mut all_good) = (i64::MAX, i64::MIN, true);
+    batch.texts.clear();
+    let (mut newest, mut all_good) = (i64::MIN, true);
     let mut targets = targets.iter();
     let mut order = Vec::new();
+    let mut places: HashMap<&str, u32> = HashMap::new();
     for column in view.columns() {
-        let is_float = column.value_type() == ValueType::Float;
+        let value_type = column.value_type();
+        let is_float = value_type == ValueType::Float;
         for (run, target) in column.runs().zip(&mut targets) {
             if !target.is_input() {
                 continue;
@@ -214,9 +223,19 @@ fn fill(batch: &mut BatchColumns, view: &SamplesView<'_>, targets: &[Target]) ->
             batch.runs.push([target.group, target.port, run.rows as u32]);
             let mut push = |row: usize| {
                 let time = column.time(row);
-                (t0, newest) = (t0.min(time), newest.max(time));
+                newest = newest.max(time);
                 batch.dt.push(time);
-                batch.values.push(as_f64(column.value_type(), is_float, column.bits(row)));
+                batch.values.push(match value_type {
+                    ValueType::Text => {
+                        let text = column.text(row);
+                        let next = places.len() as u32;
+                        f64::from(*places.entry(text).or_insert_with(|| {
+                            batch.texts.push(text.to_owned());
+                            next
+                        }))
+                    }
+                    _ => as_f64(value_type, is_float, column.bits(row)),
+                });
                 batch.qualities.push(column.quality(row).0);
             };
             let rows = run.first..run.first + run.rows;
@@ -231,12 +250,61 @@ fn fill(batch: &mut BatchColumns, view: &SamplesView<'_>, targets: &[Target]) ->
             all_good &= column.all_good();
         }
     }
-    // Wraps for times that lie more than 292 years apart, and wraps back when the guest adds it to `t0`.
-    batch.dt.iter_mut().for_each(|time| *time = time.wrapping_sub(t0));
     if all_good {
         batch.qualities.clear();
     }
-    (t0, newest)
+    newest
+}
+
+/// Makes the times of a batch relative to its first row and hands it over: whole if every row is in reach, else in parts.
+fn in_reach<E>(batch: &mut BatchColumns, mut call: impl FnMut(i64, &BatchColumns) -> Result<(), E>) -> Result<(), E> {
+    let Some(t0) = batch.dt.iter().copied().min() else {
+        return Ok(());
+    };
+    let is_near = |time: &i64| time.checked_sub(t0).is_some_and(|dt| dt <= REACH_NS);
+    if batch.dt.iter().all(is_near) {
+        batch.dt.iter_mut().for_each(|time| *time -= t0);
+        return call(t0, batch);
+    }
+    let mut part = BatchColumns { texts: batch.texts.clone(), ..BatchColumns::default() };
+    let (mut row, mut oldest, mut newest) = (0, i64::MAX, i64::MIN);
+    for [group, port, rows] in &batch.runs {
+        part.runs.push([*group, *port, 0]);
+        for _ in 0..*rows {
+            let time = batch.dt[row];
+            let (low, high) = (oldest.min(time), newest.max(time));
+            if !part.dt.is_empty() && high.checked_sub(low).is_none_or(|span| span > REACH_NS) {
+                flush_part(&mut part, oldest, &mut call)?;
+                part.runs.push([*group, *port, 0]);
+                (oldest, newest) = (time, time);
+            } else {
+                (oldest, newest) = (low, high);
+            }
+            if let Some(run) = part.runs.last_mut() {
+                run[2] += 1;
+            }
+            part.dt.push(time);
+            part.values.push(batch.values[row]);
+            part.qualities.extend(batch.qualities.get(row));
+            row += 1;
+        }
+    }
+    flush_part(&mut part, oldest, &mut call)
+}
+
+fn flush_part<E>(
+    part: &mut BatchColumns,
+    t0: i64,
+    call: &mut impl FnMut(i64, &BatchColumns) -> Result<(), E>,
+) -> Result<(), E> {
+    part.runs.retain(|run| run[2] > 0);
+    part.dt.iter_mut().for_each(|time| *time -= t0);
+    let done = call(t0, part);
+    part.runs.clear();
+    part.dt.clear();
+    part.values.clear();
+    part.qualities.clear();
+    done
 }
 
 /// A numeric or boolean value as the guest gets it.

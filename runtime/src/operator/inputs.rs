@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tidemill_journal::{ApplyError, Catalog, ErrorKind, JournalError};
 use tidemill_model::payload::{Heartbeat, SamplesView};
-use tidemill_model::{Record, RecordKind, Series, SeriesId, ValueType};
+use tidemill_model::{Record, RecordKind, Series, SeriesId};
 
 use crate::operator::bytes::{Bytes, Damaged};
 use crate::operator::spec::Spec;
@@ -114,7 +114,7 @@ impl Inputs {
                     Some(target) => *target,
                     None => self.resolve(run.series)?,
                 };
-                targets.push(if column.value_type() == ValueType::Text { Target::NONE } else { target });
+                targets.push(target);
             }
         }
         Ok(targets)
@@ -124,8 +124,7 @@ impl Inputs {
     fn resolve(&mut self, id: SeriesId) -> Result<Target, ApplyError> {
         let series = block_on(self.catalog.series_or_refresh(id)).map_err(of_journal)?;
         let series = series.ok_or_else(|| ApplyError::Refused(format!("series {id} is not in the catalog")))?;
-        let port = self.spec.port_of(&series.key).filter(|_| series.value_type != ValueType::Text);
-        Ok(match port {
+        Ok(match self.spec.port_of(&series.key, series.value_type) {
             Some(port) => self.place(series, port),
             None => {
                 self.targets.insert(id.0, Target::NONE);

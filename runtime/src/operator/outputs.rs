@@ -19,7 +19,7 @@ use tidemill_model::{
     JournalIdentity, NewRecord, Offset, ProducerId, Quality, RecordKind, Series, SeriesId, ValueType,
 };
 
-use crate::guest::OutputRows;
+use crate::guest::{Kind, OutputRows};
 use crate::operator::inputs::{Member, of_journal};
 use crate::operator::spec::Spec;
 use crate::operator::wait::block_on;
@@ -88,7 +88,12 @@ impl Outputs {
         for members in &groups[known..] {
             keys.extend((0..ports).map(|port| self.spec.output_key(&members[0].series.key, port)));
         }
-        let wanted = keys.iter().flatten().map(|key| Series::new(key.clone(), ValueType::Float)).collect();
+        let types = self.spec.output_kinds.iter().cycle().map(|kind| match kind {
+            Kind::Number => ValueType::Float,
+            Kind::Text => ValueType::Text,
+        });
+        let wanted = keys.iter().zip(types).filter_map(|(key, value_type)| Some((key.as_ref().ok()?, value_type)));
+        let wanted = wanted.map(|(key, value_type)| Series::new(key.clone(), value_type)).collect();
         let mut answers = block_on(self.catalog.register(wanted)).map_err(of_journal)?.into_iter();
         let partitions = self.lanes.len() as u64;
         for key in keys {
@@ -124,9 +129,15 @@ impl Outputs {
                 continue;
             };
             let builder = &mut self.builders[partition as usize];
+            let kind = self.spec.output_kinds[*port as usize];
             for row in run {
-                let quality = Quality(rows.qualities[row]);
-                builder.push_bits(series, ValueType::Float, rows.times[row], rows.values[row].to_bits(), quality);
+                let (time, quality) = (rows.times[row], Quality(rows.qualities[row]));
+                match kind {
+                    Kind::Number => {
+                        builder.push_bits(series, ValueType::Float, time, rows.values[row].to_bits(), quality)
+                    }
+                    Kind::Text => builder.push_text(series, time, rows.text(row).to_owned(), quality),
+                }
             }
         }
         for (builder, lane) in self.builders.iter_mut().zip(&mut self.lanes) {

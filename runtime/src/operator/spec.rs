@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tidemill_model::series::escape_name;
-use tidemill_model::{Selector, SeriesKey};
+use tidemill_model::{Selector, SeriesKey, ValueType};
 
 use crate::error::DeployError;
-use crate::guest::{About, Limits, World};
+use crate::guest::{About, Kind, Limits, Port, World};
 
 /// Longest name of an operator, characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -67,10 +67,12 @@ pub(crate) struct Spec {
     pub(crate) generation: u64,
     pub(crate) hash: String,
     pub(crate) world: World,
-    /// One selector per input port, in the plugin's order.
-    pub(crate) inputs: Vec<Selector>,
-    /// Names of the output ports, in the plugin's order.
-    pub(crate) outputs: Vec<String>,
+    /// One selector per input port, in the plugin's order, and what the port takes.
+    pub(crate) inputs: Vec<(Selector, Kind)>,
+    /// The output ports, in the plugin's order.
+    pub(crate) outputs: Vec<Port>,
+    /// What each output port carries.
+    pub(crate) output_kinds: Vec<Kind>,
     pub(crate) group_by: Option<Vec<String>>,
     pub(crate) template: String,
     pub(crate) params: String,
@@ -107,6 +109,7 @@ impl Spec {
             world,
             inputs,
             outputs: about.outputs.clone(),
+            output_kinds: about.outputs.iter().map(|port| port.kind).collect(),
             group_by: request.group_by.clone(),
             template,
             params: serde_json::Value::Object(request.params.clone()).to_string(),
@@ -117,12 +120,13 @@ impl Spec {
         })
     }
 
-    /// The port that takes a series, if any does.
-    pub(crate) fn port_of(&self, key: &SeriesKey) -> Option<u32> {
+    /// The port that takes a series with values of this type, if any does.
+    pub(crate) fn port_of(&self, key: &SeriesKey, value_type: ValueType) -> Option<u32> {
         if self.own.matches(key) {
             return None;
         }
-        let port = self.inputs.iter().position(|selector| selector.matches(key))?;
+        let kind = if value_type == ValueType::Text { Kind::Text } else { Kind::Number };
+        let port = self.inputs.iter().position(|(selector, takes)| *takes == kind && selector.matches(key))?;
         Some(port as u32)
     }
 
@@ -135,7 +139,7 @@ impl Spec {
     /// The key of what the group with `first` as its first member sends to output port `port`.
     pub(crate) fn output_key(&self, first: &SeriesKey, port: usize) -> Result<SeriesKey, String> {
         let measurement = fill(&self.template, first.measurement(), &self.name);
-        let name = &self.outputs[port];
+        let name = &self.outputs[port].name;
         let (field, labels) = match &self.group_by {
             Some(names) => {
                 let label = |name: &String| Some((name.clone(), first.label(name)?.to_owned()));
@@ -152,13 +156,13 @@ fn fill(template: &str, measurement: &str, operator: &str) -> String {
     template.replace("{operator}", operator).replace("{measurement}", measurement)
 }
 
-fn own_shape(template: &str, operator: &str, grouped: bool, outputs: &[String]) -> String {
+fn own_shape(template: &str, operator: &str, grouped: bool, outputs: &[Port]) -> String {
     const MARK: &str = "\u{0}";
     let measurement = escape_name(&fill(template, MARK, operator)).replace(MARK, "*");
-    let shape = |port: &String| match port.as_str() {
-        _ if grouped => format!("{measurement}:{}", escape_name(port)),
+    let shape = |port: &Port| match port.name.as_str() {
+        _ if grouped => format!("{measurement}:{}", escape_name(&port.name)),
         "value" => format!("{measurement}:*"),
-        _ => format!("{measurement}:*_{}", escape_name(port)),
+        name => format!("{measurement}:*_{}", escape_name(name)),
     };
     outputs.iter().map(shape).collect::<Vec<_>>().join(";")
 }
@@ -172,17 +176,19 @@ fn check_name(name: &str) -> Result<(), DeployError> {
     Ok(())
 }
 
-fn inputs(request: &DeployRequest, about: &About) -> Result<Vec<Selector>, DeployError> {
-    if let Some(unknown) = request.inputs.keys().find(|port| !about.inputs.contains(port)) {
-        let ports = about.inputs.join(", ");
+fn inputs(request: &DeployRequest, about: &About) -> Result<Vec<(Selector, Kind)>, DeployError> {
+    if let Some(unknown) = request.inputs.keys().find(|name| about.inputs.iter().all(|port| port.name != **name)) {
+        let ports = about.inputs.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ");
         return Err(DeployError::invalid(format!("plugin {} has no input {unknown:?}; it has: {ports}", about.name)));
     }
-    let selector = |port: &String| {
+    let selector = |port: &Port| {
+        let (name, kind) = (&port.name, port.kind);
         let text = request
             .inputs
-            .get(port)
-            .ok_or_else(|| DeployError::invalid(format!("input {port:?} of plugin {} needs a selector", about.name)))?;
-        text.parse().map_err(|error| DeployError::invalid(format!("input {port:?}: {error}")))
+            .get(name)
+            .ok_or_else(|| DeployError::invalid(format!("input {name:?} of plugin {} needs a selector", about.name)))?;
+        let selector = text.parse().map_err(|error| DeployError::invalid(format!("input {name:?}: {error}")))?;
+        Ok((selector, kind))
     };
     about.inputs.iter().map(selector).collect()
 }
@@ -205,7 +211,7 @@ fn check_template(template: &str, grouped: bool, about: &About) -> Result<(), De
     if template.is_empty() || template.contains([';', '*', '\u{0}']) {
         return Err(DeployError::invalid(format!("output {template:?} must be a name without ; and *")));
     }
-    if template == "{measurement}" && !grouped && about.outputs.iter().any(|port| port == "value") {
+    if template == "{measurement}" && !grouped && about.outputs.iter().any(|port| port.name == "value") {
         let reason =
             "output \"{measurement}\" would overwrite the input: add to it, as in \"{measurement}_{operator}\"";
         return Err(DeployError::invalid(reason));
@@ -237,7 +243,7 @@ mod tests {
     use super::*;
 
     fn about(inputs: &[&str], outputs: &[&str]) -> About {
-        let own = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+        let own = |names: &[&str]| names.iter().map(|n| Port { name: (*n).to_owned(), kind: Kind::Number }).collect();
         About { name: "p".into(), version: "1".into(), inputs: own(inputs), outputs: own(outputs) }
     }
 
@@ -266,8 +272,8 @@ mod tests {
     fn an_operator_never_reads_what_has_the_shape_of_its_outputs() {
         let plugin = about(&["value"], &["value"]);
         let spec = spec(r#"{"name":"r","plugin":"p","inputs":{"value":"*"}}"#, World::Calculation, &plugin).unwrap();
-        assert_eq!(spec.port_of(&key("turbine:power")), Some(0));
-        assert_eq!(spec.port_of(&key("turbine_r:power")), None);
+        assert_eq!(spec.port_of(&key("turbine:power"), ValueType::Float), Some(0));
+        assert_eq!(spec.port_of(&key("turbine_r:power"), ValueType::Float), None);
     }
 
     #[test]

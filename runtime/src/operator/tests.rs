@@ -16,7 +16,7 @@ use tidemill_model::{
 };
 
 use crate::error::HistoryError;
-use crate::guest::{About, Plugin, World, engine, inspect};
+use crate::guest::{About, Kind, Plugin, Port, World, engine, inspect};
 use crate::history::History;
 use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::{OperatorFold, Surroundings};
@@ -102,10 +102,10 @@ impl World1 {
         journal.create(topic).await.unwrap();
         let catalog = Catalog::open(journal.clone()).await.unwrap();
         let engine = engine().unwrap();
-        let plugin =
-            Arc::new(Plugin::compile(&engine, &inspect(&engine, &wat::parse_str(wat).unwrap()).unwrap()).unwrap());
+        let plugin = Arc::new(Plugin::compile(&engine, &inspect(&wat::parse_str(wat).unwrap()).unwrap()).unwrap());
         let request: DeployRequest = serde_json::from_str(json).unwrap();
-        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let own =
+            |names: &[&str]| names.iter().map(|name| Port { name: (*name).to_owned(), kind: Kind::Number }).collect();
         let outputs =
             if plugin.world() == World::Calculation { own(&["value", "ticks"]) } else { own(&["sum", "count"]) };
         let about = About { name: "p".into(), version: "1".into(), inputs: own(&["value"]), outputs };
@@ -238,7 +238,7 @@ async fn a_calculation_sees_every_row_once_and_its_outputs_are_records() {
     assert_eq!(world.output("power_s:value_ticks{u=1}", 200).await, Some(9.0), "the second heartbeat found silence");
     assert!(refusals.len() == 1 && refusals[0].contains("unreachable"), "{refusals:?}");
     assert_eq!(world.output("power_s{u=1}", 11).await, Some(66.0), "the refused record left no trace");
-    assert_eq!(world.shared.logs.newest(10)[0].text, "started");
+    assert_eq!(world.shared.logs.newest(0, 10)[0].text, "started");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,6 +189,8 @@ pub(crate) async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>
 #[derive(Debug, Deserialize)]
 pub(crate) struct LogParameters {
     limit: Option<usize>,
+    /// Only lines behind the one of this sequence.
+    after: Option<u64>,
 }
 
 /// `GET /api/v1/operators/{name}/logs`.
@@ -197,7 +199,7 @@ pub(crate) async fn logs(
     Path(name): Path<String>,
     Query(parameters): Query<LogParameters>,
 ) -> Result<Response, ApiError> {
-    let lines = app.runtime.logs(&name, parameters.limit.unwrap_or(100));
+    let lines = app.runtime.logs(&name, parameters.after.unwrap_or(0), parameters.limit.unwrap_or(100));
     let lines = lines.ok_or_else(|| ApiError::not_found(format!("there is no operator {name:?}")))?;
     Ok(json_ok(&json!({"lines": lines})))
 }

@@ -101,7 +101,10 @@ fn list(context: &Context) -> anyhow::Result<()> {
         output::json(&serde_json::json!({ "plugins": plugins, "operators": operators }))?;
         return Ok(());
     }
-    let names = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" ");
+    let names = |value: &Value| {
+        let ports = value.as_array().into_iter().flatten();
+        ports.map(|port| text(&port["name"])).collect::<Vec<_>>().join(" ")
+    };
     print(&["plugin", "version", "world", "inputs", "outputs", "hash"], &plugins, |plugin| {
         let cell = |name: &str| text(&plugin[name]);
         let (inputs, outputs) = (names(&plugin["inputs"]), names(&plugin["outputs"]));

@@ -1,0 +1,58 @@
+//! What the host keeps beside a guest: its limits, its log, its state by key.
+
+use std::sync::Arc;
+
+use tidemill_journal::Env;
+use wasmtime::{Memory, StoreLimits, TypedFunc};
+
+use crate::guest::Logs;
+use crate::guest::state::State;
+
+/// Lines that one call may log; further ones are dropped.
+const LOG_LINES_PER_CALL: u32 = 64;
+
+/// `cabi_realloc`: old pointer, old size, alignment, new size.
+pub(super) type Realloc = TypedFunc<(u32, u32, u32, u32), u32>;
+
+/// What the host keeps beside a guest.
+pub(crate) struct Host {
+    pub(super) limits: StoreLimits,
+    /// Known once the guest has started.
+    pub(super) memory: Option<Memory>,
+    pub(super) realloc: Option<Realloc>,
+    pub(super) state: State,
+    pub(super) state_bytes_max: u64,
+    pub(super) log_lines_per_s: u64,
+    pub(super) logs: Arc<Logs>,
+    pub(super) env: Arc<dyn Env>,
+    lines_left: u32,
+}
+
+impl Host {
+    pub(super) fn new(limits: StoreLimits, asked: &crate::Limits, logs: Arc<Logs>, env: Arc<dyn Env>) -> Self {
+        Self {
+            limits,
+            memory: None,
+            realloc: None,
+            state: State::default(),
+            state_bytes_max: asked.state_bytes,
+            log_lines_per_s: asked.log_lines_per_s,
+            logs,
+            env,
+            lines_left: LOG_LINES_PER_CALL,
+        }
+    }
+
+    /// A new call begins.
+    pub(super) fn begin_call(&mut self) {
+        self.lines_left = LOG_LINES_PER_CALL;
+    }
+
+    /// One line into the operator's ring.
+    pub(super) fn log(&mut self, level: &'static str, text: String) {
+        if self.lines_left > 0 {
+            self.lines_left -= 1;
+            self.logs.push(self.env.now(), level, text, self.log_lines_per_s);
+        }
+    }
+}

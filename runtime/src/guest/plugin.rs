@@ -1,0 +1,51 @@
+//! A compiled plugin: its modules, ready to be put together.
+
+use wasmtime::{Engine, Linker, Module};
+
+use super::blueprint::{Blueprint, World};
+use super::granted;
+use super::host::Host;
+use crate::error::InstallError;
+use crate::guest::Inspected;
+
+/// A compiled plugin.
+pub struct Plugin {
+    pub(super) engine: Engine,
+    pub(super) blueprint: Blueprint,
+    pub(super) modules: Vec<Module>,
+    pub(super) linker: Linker<Host>,
+}
+
+impl Plugin {
+    /// Compiles a plugin that has passed the checks.
+    ///
+    /// # Errors
+    /// When it does not compile.
+    pub fn compile(engine: &Engine, inspected: &Inspected) -> Result<Self, InstallError> {
+        let not_wasm = |error: wasmtime::Error| InstallError::NotWasm { reason: format!("{error:#}") };
+        let modules = inspected.modules.iter().map(|wasm| Module::new(engine, wasm).map_err(not_wasm));
+        Self::of(engine, inspected.blueprint.clone(), modules.collect::<Result<_, _>>()?)
+    }
+
+    /// The machine code of its modules.
+    pub(crate) fn serialize(&self) -> Result<Vec<Vec<u8>>, InstallError> {
+        let not_wasm = |error: wasmtime::Error| InstallError::NotWasm { reason: format!("{error:#}") };
+        self.modules.iter().map(|module| module.serialize().map_err(not_wasm)).collect()
+    }
+
+    pub(crate) fn of(engine: &Engine, blueprint: Blueprint, modules: Vec<Module>) -> Result<Self, InstallError> {
+        let mut linker = Linker::new(engine);
+        granted::link(&mut linker)?;
+        Ok(Self { engine: engine.clone(), blueprint, modules, linker })
+    }
+
+    /// Its world.
+    pub fn world(&self) -> World {
+        self.blueprint.world
+    }
+
+    /// Whether its state can move: it exports `save` and `load`.
+    pub fn is_durable(&self) -> bool {
+        self.blueprint.has("save")
+    }
+}

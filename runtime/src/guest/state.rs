@@ -1,0 +1,105 @@
+//! State by key that the host keeps for a guest, and what of it has changed since the last look.
+//!
+//! Invariants: `bytes` is what all keys and values take; `changed` holds every key that was set or removed since
+//! [`State::take_changes`] was called last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a key costs besides its bytes and those of its value.
+const ENTRY_BYTES: u64 = 64;
+
+/// A group's number and a key.
+pub(crate) type Key = (u32, Vec<u8>);
+
+/// A key and its value; no value: it was removed.
+pub(crate) type Change = (Key, Option<Vec<u8>>);
+
+/// State by group and key.
+#[derive(Default, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    entries: BTreeMap<Key, Vec<u8>>,
+    changed: BTreeSet<Key>,
+    bytes: u64,
+}
+
+fn cost(key: &[u8], value: &[u8]) -> u64 {
+    (key.len() + value.len()) as u64 + ENTRY_BYTES
+}
+
+impl State {
+    /// Bytes that count towards the limit.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn get(&self, group: u32, key: &[u8]) -> Option<&[u8]> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        self.entries.get(&(group, key.to_vec())).map(Vec::as_slice)
+    }
+
+    pub(crate) fn set(&mut self, group: u32, key: Vec<u8>, value: Vec<u8>) {
+        self.bytes += cost(&key, &value);
+        let key = (group, key);
+        self.changed.insert(key.clone());
+        if let Some(old) = self.entries.insert(key.clone(), value) {
+            self.bytes -= cost(&key.1, &old);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, group: u32, key: &[u8]) {
+        let key = (group, key.to_vec());
+        if let Some(old) = self.entries.remove(&key) {
+            self.bytes -= cost(&key.1, &old);
+            self.changed.insert(key);
+        }
+    }
+
+    /// Everything, as changes of an empty state.
+    pub(crate) fn all(&self) -> Vec<Change> {
+        self.entries.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect()
+    }
+
+    /// What has changed since the last call.
+    #[cfg(test)]
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|key| (key.clone(), self.entries.get(&key).cloned())).collect()
+    }
+
+    /// Repeats changes. They do not count as changes afterwards.
+    pub(crate) fn repeat(&mut self, changes: &[Change]) {
+        for ((group, key), value) in changes {
+            match value {
+                Some(value) => self.set(*group, key.clone(), value.clone()),
+                None => self.remove(*group, key),
+            }
+        }
+        self.changed.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeating_changes_gives_the_same_state_and_the_same_bytes() {
+        let (mut state, mut copy) = (State::default(), State::default());
+        state.set(1, b"a".to_vec(), b"one".to_vec());
+        state.set(2, b"b".to_vec(), b"two".to_vec());
+        copy.repeat(&state.take_changes());
+        state.set(1, b"a".to_vec(), b"longer".to_vec());
+        state.remove(2, b"b");
+        state.remove(3, b"never there");
+        let changes = state.take_changes();
+        assert_eq!(changes.len(), 2);
+        copy.repeat(&changes);
+        assert_eq!(copy, state);
+        assert_eq!(state.bytes(), 64 + 1 + 6);
+        let mut fresh = State::default();
+        fresh.repeat(&state.all());
+        assert_eq!(fresh, state);
+    }
+}
