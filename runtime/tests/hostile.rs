@@ -217,7 +217,7 @@ fn component_of_sums() -> String {
           (core instance $main (instantiate $main (with "tidemill:plugin/host@0.1.0" (instance $log))))
           (alias core export $main "memory" (core memory $memory))
           (core func $lowered (canon lower (func $host "log") (memory $memory) string-encoding=utf8))
-          (core instance $fixed (export "0" (core func $lowered)) (export "$imports" (table $shim "$imports")))
+          (core instance $fixed (export "0" (core func $lowered)) (export "$imports" (core table $shim "$imports")))
           (core instance (instantiate $fixup (with "" (instance $fixed))))
           (type $problem (record (field "code" u32) (field "text" string)))
           (import "problem" (type $named-problem (eq $problem)))
