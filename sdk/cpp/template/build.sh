@@ -1,0 +1,13 @@
+#!/bin/sh
+# Builds smooth.wasm. Needs Zig, which the script beside the SDK finds or installs.
+set -eu
+cd "$(dirname "$0")"
+
+toolchain=tidemill/zig.sh
+[ -f "$toolchain" ] || toolchain=../../toolchains/zig.sh
+zig=$(sh "$toolchain" | tail -n 1)
+[ -n "$zig" ] || exit 1
+
+# 128 KiB of stack, at the bottom of memory: a plugin that overflows it traps instead of overwriting its state.
+"$zig" c++ -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -O3 -Wall -Wextra \
+    -target wasm32-wasi -mexec-model=reactor -mcpu=generic+bulk_memory -Wl,-z,stack-size=131072 -s -o smooth.wasm smooth.cpp
