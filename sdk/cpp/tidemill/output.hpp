@@ -41,7 +41,7 @@ public:
     }
 
     // The host's side, and tests: rows are taken as they are.
-    void push(Row row) {
+    [[gnu::always_inline]] void push(Row row) {
         if (count == values.size()) [[unlikely]] grow();
         if (count == 0) t0 = row.time;
         auto after = static_cast<std::int64_t>(static_cast<std::uint64_t>(row.time) - static_cast<std::uint64_t>(t0));

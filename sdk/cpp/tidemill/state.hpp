@@ -16,14 +16,20 @@ template <class T> class Groups {
 public:
     // The item of a group; a new group starts with `T()`. The reference is valid until another group is asked for.
     T& operator[](std::uint32_t group) {
-        if (group >= items.size()) [[unlikely]] items.resize(group + std::size_t{ 1 });
+        if (group >= count) [[unlikely]] grow(group);
         return items[group];
     }
 
-    std::uint32_t size() const { return static_cast<std::uint32_t>(items.size()); }
+    std::uint32_t size() const { return count; }
 
 private:
+    [[gnu::noinline]] void grow(std::uint32_t group) {
+        count = group + 1;
+        items.resize(count);
+    }
+
     std::vector<T> items;
+    std::uint32_t count = 0; // of the vector; asking it costs a division
 };
 
 // Bytes that `save` writes.

@@ -8,7 +8,8 @@ const Quality = types.Quality;
 
 /// Bytes of the contract.
 pub const Text = extern struct {
-    ptr: [*]const u8,
+    /// Anything, even null, if the text is empty.
+    ptr: ?[*]const u8,
     len: usize,
 
     pub fn of(text: []const u8) Text {
@@ -16,7 +17,7 @@ pub const Text = extern struct {
     }
 
     pub fn slice(self: Text) []const u8 {
-        return self.ptr[0..self.len];
+        return if (self.len == 0) "" else self.ptr.?[0..self.len];
     }
 };
 

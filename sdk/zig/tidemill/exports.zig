@@ -42,6 +42,11 @@ fn realloc(old: ?[*]const u8, old_size: usize, alignment: usize, size: usize) ca
     return memory.ptr;
 }
 
+/// A list that was handed in; an empty one may have any pointer, even null.
+fn items(ptr: anytype, len: usize) []const std.meta.Child(std.meta.Child(@TypeOf(ptr))) {
+    return if (len == 0) &.{} else ptr.?[0..len];
+}
+
 fn contract() callconv(.c) u32 {
     return 2;
 }
@@ -57,7 +62,7 @@ fn failure(_: types.Error) Failure {
 
 fn portBytes(comptime ports: []const types.Port) [ports.len]PortBytes {
     var bytes: [ports.len]PortBytes = undefined;
-    for (ports, &bytes) |port, *to| to.* = .{ .name = .of(port.name), .kind = @intFromEnum(port.kind) };
+    for (ports, &bytes) |port, *to| to.* = .{ .name = .of(port.name), .kind = @backingInt(port.kind) };
     return bytes;
 }
 
@@ -97,30 +102,30 @@ fn Guest(comptime Plugin: type) type {
             return &about;
         }
 
-        fn configure(params: [*]const u8, len: usize) callconv(.c) *const ShortArea {
-            return shortReply(configured(&plugin, params[0..len]), &.{});
+        fn configure(params: ?[*]const u8, len: usize) callconv(.c) *const ShortArea {
+            return shortReply(configured(&plugin, items(params, len)), &.{});
         }
 
         fn process(
             t0: i64,
-            heads: [*]const RunHead,
+            heads: ?[*]const RunHead,
             head_count: usize,
-            dt: [*]const i64,
+            dt: ?[*]const i64,
             dt_count: usize,
-            values: [*]const f64,
+            values: ?[*]const f64,
             value_count: usize,
-            qualities: [*]const u32,
+            qualities: ?[*]const u32,
             quality_count: usize,
-            texts: [*]const Text,
+            texts: ?[*]const Text,
             text_count: usize,
         ) callconv(.c) *const BatchArea {
             const batch: Batch = .{
                 .t0 = t0,
-                .heads = heads[0..head_count],
-                .dt = dt[0..dt_count],
-                .values = values[0..value_count],
-                .qualities = qualities[0..quality_count],
-                .texts = texts[0..text_count],
+                .heads = items(heads, head_count),
+                .dt = items(dt, dt_count),
+                .values = items(values, value_count),
+                .qualities = items(qualities, quality_count),
+                .texts = items(texts, text_count),
             };
             out.clear(value_count + value_count / 8);
             return batchReply(plugin.process(&batch, &out));
@@ -132,26 +137,26 @@ fn Guest(comptime Plugin: type) type {
         }
 
         fn aggregate(
-            heads: [*]const WindowHead,
+            heads: ?[*]const WindowHead,
             head_count: usize,
-            dt: [*]const i64,
+            dt: ?[*]const i64,
             dt_count: usize,
-            values: [*]const f64,
+            values: ?[*]const f64,
             value_count: usize,
-            qualities: [*]const u32,
+            qualities: ?[*]const u32,
             quality_count: usize,
-            texts: [*]const Text,
+            texts: ?[*]const Text,
             text_count: usize,
         ) callconv(.c) *const ShortArea {
             const columns: batches.Window = .{
                 .start = 0,
                 .end = 0,
-                .dt = dt[0..dt_count],
-                .values = values[0..value_count],
-                .qualities = qualities[0..quality_count],
-                .texts = texts[0..text_count],
+                .dt = items(dt, dt_count),
+                .values = items(values, value_count),
+                .qualities = items(qualities, quality_count),
+                .texts = items(texts, text_count),
             };
-            return shortReply(aggregateAll(heads[0..head_count], columns), window_values.items);
+            return shortReply(aggregateAll(items(heads, head_count), columns), window_values.items);
         }
 
         fn aggregateAll(heads: []const WindowHead, columns: batches.Window) types.Error!void {
@@ -174,10 +179,10 @@ fn Guest(comptime Plugin: type) type {
             }
         }
 
-        fn save(groups: [*]const u32, count: usize) callconv(.c) *const List {
+        fn save(groups: ?[*]const u32, count: usize) callconv(.c) *const List {
             writer.bytes.clearRetainingCapacity();
             states.resize(state.allocator, count) catch @panic("out of memory");
-            for (groups[0..count], states.items) |group, *to| {
+            for (items(groups, count), states.items) |group, *to| {
                 const start = writer.bytes.items.len;
                 plugin.save(group, &writer);
                 to.len = writer.bytes.items.len - start;
@@ -192,8 +197,8 @@ fn Guest(comptime Plugin: type) type {
             return &saved;
         }
 
-        fn load(groups: [*]const u32, count: usize, given: [*]const Text, given_count: usize) callconv(.c) *const ShortArea {
-            return shortReply(loadAll(groups[0..count], given[0..given_count]), &.{});
+        fn load(groups: ?[*]const u32, count: usize, given: ?[*]const Text, given_count: usize) callconv(.c) *const ShortArea {
+            return shortReply(loadAll(items(groups, count), items(given, given_count)), &.{});
         }
 
         fn loadAll(groups: []const u32, given: []const Text) types.Error!void {
@@ -213,8 +218,7 @@ fn Guest(comptime Plugin: type) type {
         }
 
         fn batchReply(result: types.Error!void) *const BatchArea {
-            large = if (result) .{ .failed = 0, .body = .{ .rows = rows(out.batch()) } } else |problem|
-                .{ .failed = 1, .body = .{ .failure = failure(problem) } };
+            large = if (result) .{ .failed = 0, .body = .{ .rows = rows(out.batch()) } } else |problem| .{ .failed = 1, .body = .{ .failure = failure(problem) } };
             releaseInputs();
             return &large;
         }

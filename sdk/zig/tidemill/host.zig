@@ -22,7 +22,7 @@ const imported = struct {
 
 /// Writes a line to the operator's log. A line per row is too much.
 pub fn log(level: Level, text: []const u8) void {
-    if (is_wasm) imported.log(@intFromEnum(level), text.ptr, text.len) else std.debug.print("log {t}: {s}\n", .{ level, text });
+    if (is_wasm) imported.log(@backingInt(level), text.ptr, text.len) else std.debug.print("log {t}: {s}\n", .{ level, text });
 }
 
 /// State by key, kept by the host. Keys and values are bytes.
