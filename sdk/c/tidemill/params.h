@@ -45,6 +45,7 @@ TM_API bool tm_params_fail(tm_params *params, uint32_t code, tm_text first, tm_t
 }
 
 #define TM_NO_OBJECT TM_TEXT("the parameters are not a JSON object of plain values: ")
+#define TM_NO_OBJECT_NAMED TM_TEXT("the parameters are not a JSON object of plain values: `")
 #define TM_NOTHING TM_TEXT("")
 
 TM_API bool tm_json_fail(tm_params *params, const char *reason) {
@@ -153,7 +154,7 @@ TM_API bool tm_json_word(tm_params *params, tm_param *entry) {
         entry->kind = TM_VALUE_NUMBER;
         entry->number = strtod(copy, NULL);
         if (!tm_json_is_number(copy) || !(entry->number - entry->number == 0)) {
-            tm_params_fail(params, 1, TM_NO_OBJECT, entry->name, TM_TEXT(" has no JSON value"));
+            tm_params_fail(params, 1, TM_NO_OBJECT_NAMED, entry->name, TM_TEXT("` has no JSON value"));
             return false;
         }
     }
@@ -167,11 +168,11 @@ TM_API bool tm_json_entry(tm_params *params) {
     if (!tm_json_take(params, ':')) return tm_json_fail(params, "a `:` is missing");
     for (size_t i = 0; i < params->count; i++)
         if (tm_equal(params->entries[i].name, entry.name))
-            return tm_params_fail(params, 1, TM_NO_OBJECT, entry.name, TM_TEXT(" is there twice"));
+            return tm_params_fail(params, 1, TM_NO_OBJECT_NAMED, entry.name, TM_TEXT("` is there twice"));
     char next = tm_json_peek(params);
     if (next == '{' || next == '[')
-        return tm_params_fail(params, 1, TM_NO_OBJECT, entry.name,
-                              TM_TEXT(" is a list or an object; only numbers, strings and booleans can be parameters"));
+        return tm_params_fail(params, 1, TM_NO_OBJECT_NAMED, entry.name,
+                              TM_TEXT("` is a list or an object; only numbers, strings and booleans can be parameters"));
     entry.kind = TM_VALUE_TEXT;
     if (next == '"' ? !tm_json_string(params, &entry.text) : !tm_json_word(params, &entry)) return false;
     params->entries[params->count++] = entry;

@@ -57,6 +57,9 @@ pub fn Harness(comptime Plugin: type) type {
     };
 }
 
+/// What the last `error.Problem` was about.
+pub const lastProblem = types.lastProblem;
+
 /// Expects that the parameters are refused with code 1 and this text.
 pub fn expectRefused(comptime Plugin: type, params: []const u8, wanted: []const u8) !void {
     var harness: Harness(Plugin) = .{};
