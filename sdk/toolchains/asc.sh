@@ -1,7 +1,7 @@
 #!/bin/sh
 # Finds or installs the AssemblyScript compiler.
 #
-#   usage: asc.sh    prints the path of `asc` on the last line of standard output; everything else goes to standard error
+#   usage: asc.sh    prints the path of `asc`, and nothing else, on standard output
 #
 # It needs Node.js 18 or newer with npm. The pinned version (about 100 MB) goes, once, to
 # ${XDG_CACHE_HOME:-$HOME/.cache}/tidemill/toolchains/asc-VERSION; delete that folder to start over. It is built beside and renamed, so an

@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 SDK=../tidemill
 toolchain=$SDK/asc.sh
 [ -f "$toolchain" ] || toolchain=../../toolchains/asc.sh
-asc=$(sh "$toolchain" | tail -n 1)
+asc=$(sh "$toolchain")
 
 # --use: what AssemblyScript does with errors is in the SDK; the compiler calls that file without `./` in front.
 # --exportStart: the host calls it once. AS235 warns of exported classes, which tests need and modules do not have.

@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-asc=$(sh ../../toolchains/asc.sh | tail -n 1)
+asc=$(sh ../../toolchains/asc.sh)
 for test in *.test.ts; do
     "$asc" "$test" -O1 --runtime incremental --exportStart _initialize --disableWarning 235 \
         --use abort=../tidemill/abort/abort -o "${test%.ts}.wasm"

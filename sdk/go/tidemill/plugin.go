@@ -64,7 +64,7 @@ type Durable interface {
 type Aggregation interface {
 	// Configure is as that of a Calculation.
 	Configure(params *Params) error
-	// Aggregate fills out, one place per output port. The places hold NaN, which means: no value.
+	// Aggregate fills out, one place per output port. The places hold NaN, which means: no value. The window is valid until it returns.
 	Aggregate(window *Window, out []float64) error
 }
 

@@ -22,6 +22,7 @@ type Windows struct {
 	Values    []float64
 	Qualities []uint32
 	Texts     []string
+	current   Window // here, so that no window has to be allocated
 }
 
 // Window is one closed window of one group: source times in [Start, End), sorted by time. A series has a time only once; where a
@@ -77,20 +78,21 @@ func (w *Windows) Check() error {
 	return checkColumns(rows, w.Dt, w.Values, w.Qualities)
 }
 
-// Aggregate calls the aggregation for every window and appends its values to out, window by window.
+// Aggregate calls the aggregation for every window and appends its values to out, window by window. The aggregation must not keep the
+// window that it is handed.
 func (w *Windows) Aggregate(aggregation Aggregation, ports int, out []float64) ([]float64, error) {
 	at := 0
 	for _, head := range w.Heads {
 		end := at + int(head.Rows)
-		window := Window{Group: head.Group, Start: head.Start, End: head.End, Dt: w.Dt[at:end], Values: w.Values[at:end], texts: w.Texts}
+		w.current = Window{head.Group, head.Start, head.End, w.Dt[at:end], w.Values[at:end], nil, w.Texts}
 		if len(w.Qualities) > 0 {
-			window.Qualities = w.Qualities[at:end]
+			w.current.Qualities = w.Qualities[at:end]
 		}
 		first := len(out)
 		for range ports {
 			out = append(out, nan)
 		}
-		if err := aggregation.Aggregate(&window, out[first:]); err != nil {
+		if err := aggregation.Aggregate(&w.current, out[first:]); err != nil {
 			return nil, err
 		}
 		at = end

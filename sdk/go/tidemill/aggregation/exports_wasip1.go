@@ -19,6 +19,7 @@ type values struct {
 }
 
 var (
+	windows tidemill.Windows
 	texts   []string // those of the last call
 	output  []float64
 	done    values
@@ -44,7 +45,7 @@ func configure(params, length uint32) unsafe.Pointer {
 func aggregate(heads, headCount, dt, dtCount, rows, rowCount, qualities, qualityCount, textList, textCount uint32) unsafe.Pointer {
 	defer abi.Done()
 	texts = abi.TextsIn(textList, textCount, texts)
-	windows := tidemill.Windows{
+	windows = tidemill.Windows{
 		Heads:     abi.In[tidemill.WindowHead](heads, headCount),
 		Dt:        abi.In[int64](dt, dtCount),
 		Values:    abi.In[float64](rows, rowCount),
