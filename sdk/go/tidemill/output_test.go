@@ -2,6 +2,7 @@ package tidemill
 
 import (
 	"math"
+	"math/rand"
 	"reflect"
 	"slices"
 	"testing"
@@ -27,6 +28,29 @@ func TestRowsComeBackAsTheyWereEmitted(t *testing.T) {
 	}
 	if err := batch.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestManyRowsInAnyOrderComeBackAsTheyWereEmitted(t *testing.T) {
+	output := NewOutput(ports)
+	random := rand.New(rand.NewSource(1))
+	for call := range 50 {
+		output.Reset()
+		var want []Row
+		for range random.Intn(2000) {
+			row := Row{uint32(random.Intn(2)), 2 * uint32(random.Intn(8)/7), Time(random.Intn(10)), random.Float64(), Good}
+			if call%2 == 1 && random.Intn(100) == 0 {
+				row.Quality = Uncertain
+			}
+			want = append(want, row)
+			output.Emit(row.Group, row.Port, row.Time, row.Value, row.Quality)
+		}
+		if got := slices.Collect(output.Batch().Rows()); !slices.Equal(got, want) || output.Len() != len(want) {
+			t.Fatalf("call %d: %d rows of %d, or others", call, len(got), len(want))
+		}
+		if err := output.Batch().Check(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -74,14 +98,15 @@ func TestARunIsEmittedAsItIs(t *testing.T) {
 
 func TestMistakesOfThePluginPanic(t *testing.T) {
 	for name, mistake := range map[string]func(*Output){
-		"no such port":     func(o *Output) { o.Emit(0, 3, 0, 0, Good) },
-		"number as text":   func(o *Output) { o.EmitText(0, 0, 0, "x", Good) },
-		"text as number":   func(o *Output) { o.Emit(0, 1, 0, 0, Good) },
-		"run of texts":     func(o *Output) { o.EmitRun(Run{Port: 1}) },
-		"uneven columns":   func(o *Output) { o.EmitRun(Run{Dt: []int64{1}}) },
-		"time goes back":   func(o *Output) { o.EmitRun(Run{Dt: []int64{1, 0}, Values: []float64{0, 0}}) },
-		"text of a number": func(o *Output) { o.Emit(0, 0, 0, 7, Good); o.Batch().Text(Row{Value: 7}) },
-		"text of a NaN":    func(o *Output) { o.EmitText(0, 1, 0, "x", Good); o.Batch().Text(Row{Value: math.NaN()}) },
+		"no such port":                 func(o *Output) { o.Emit(0, 3, 0, 0, Good) },
+		"number as text":               func(o *Output) { o.EmitText(0, 0, 0, "x", Good) },
+		"text as number":               func(o *Output) { o.Emit(0, 1, 0, 0, Good) },
+		"text as number, after a text": func(o *Output) { o.EmitText(0, 1, 0, "x", Good); o.Emit(0, 1, 0, 0, Good) },
+		"run of texts":                 func(o *Output) { o.EmitRun(Run{Port: 1}) },
+		"uneven columns":               func(o *Output) { o.EmitRun(Run{Dt: []int64{1}}) },
+		"time goes back":               func(o *Output) { o.EmitRun(Run{Dt: []int64{1, 0}, Values: []float64{0, 0}}) },
+		"text of a number":             func(o *Output) { o.Emit(0, 0, 0, 7, Good); o.Batch().Text(Row{Value: 7}) },
+		"text of a NaN":                func(o *Output) { o.EmitText(0, 1, 0, "x", Good); o.Batch().Text(Row{Value: math.NaN()}) },
 	} {
 		func() {
 			defer func() {
