@@ -2,6 +2,7 @@
 //
 // Invariants: what a result points to stays where it is until the next call; nothing of what the host passed in is used after `done`.
 
+import "./abort"; // the compiler is told of it, so every module must have it
 import { Column, Texts } from "./batch";
 import { Arena, Utf8 } from "./memory";
 import { About, Port } from "./plugin";
