@@ -5,6 +5,7 @@ from one window to the next.
 """
 
 import math
+from array import array
 from itertools import repeat
 
 from .ports import TEXT
@@ -54,20 +55,20 @@ class Aggregation:
 
 
 def aggregate_all(plugin, heads, dt, values, qualities, texts):
-    """Calls `aggregate` for each window and returns the results row by row: [window][output]."""
-    if texts and plugin.inputs[0].kind == TEXT:
+    """Calls `aggregate` for each head (group, rows, start, end); returns the results row by row: [window][output]."""
+    if plugin.inputs[0].kind == TEXT:
         values = [texts[int(value)] for value in values]
     outputs = len(plugin.outputs)
-    results = []
-    start = 0
-    for head in heads:
-        end = start + head.rows
-        window = Window(head.group, head.start, head.end, dt[start:end], values[start:end], qualities[start:end])
+    results = array("d")
+    first = 0
+    for group, rows, start, end in heads:
+        last = first + rows
+        window = Window(group, start, end, dt[first:last], values[first:last], qualities[first:last])
         result = plugin.aggregate(window)
         if result is None or isinstance(result, (int, float)):
             result = (result,)
         if len(result) != outputs:
             raise ValueError(f"`aggregate` returned {len(result)} values, but the plugin has {outputs} outputs")
-        results += [math.nan if value is None else float(value) for value in result]
-        start = end
+        results.extend([math.nan if value is None else value for value in result])
+        first = last
     return results

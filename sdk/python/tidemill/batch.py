@@ -4,9 +4,11 @@ A batch is a list of runs (consecutive rows of one port of one group) over paral
 plain tuples; `runs()` gives the columns of each run, for calculations that work on many rows at once.
 
 Invariants: the runs cover the columns from the front without holes. Rows of a run are ordered by time; nothing is said about the
-order of runs. Both ways of reading give texts, not their indexes, for text ports.
+order of runs. A head, (group, port, rows), says what a run is. Both ways of reading give texts, not their indexes, for text ports.
+Columns are arrays of the standard library, except those of texts, which are lists.
 """
 
+from array import array
 from itertools import repeat
 
 from .ports import TEXT
@@ -63,36 +65,36 @@ class Batch:
         return zip(*self._places(), times, self._shown_values(), self._qualities or repeat(0))
 
     def runs(self):
-        """The runs one after the other, each with its columns as lists."""
+        """The runs one after the other, each with its columns."""
         values = self._shown_values()
         start = 0
-        for head in self._heads:
-            end = start + head.rows
-            qualities = self._qualities[start:end] if self._qualities else [0] * head.rows
-            yield Run(head.group, head.port, self.t0, self._dt[start:end], values[start:end], qualities)
+        for group, port, rows in self._heads:
+            end = start + rows
+            qualities = self._qualities[start:end] if self._qualities else array("I", bytes(4 * rows))
+            yield Run(group, port, self.t0, self._dt[start:end], values[start:end], qualities)
             start = end
 
     def _places(self):
         """Two columns: the group and the port of each row."""
         groups, ports = [], []
-        for head in self._heads:
-            rows = head.rows
+        for group, port, rows in self._heads:
             if rows == 1:
-                groups.append(head.group)
-                ports.append(head.port)
+                groups.append(group)
+                ports.append(port)
             else:
-                groups += [head.group] * rows
-                ports += [head.port] * rows
+                groups += [group] * rows
+                ports += [port] * rows
         return groups, ports
 
     def _shown_values(self):
+        """The values of all rows; with texts among them, as a list."""
         if not self._texts:
             return self._values
-        values = list(self._values)
+        values = self._values.tolist()
         start = 0
-        for head in self._heads:
-            end = start + head.rows
-            if head.port in self._text_ports:
+        for _, port, rows in self._heads:
+            end = start + rows
+            if port in self._text_ports:
                 values[start:end] = [self._texts[int(value)] for value in values[start:end]]
             start = end
         return values

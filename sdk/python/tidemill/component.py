@@ -5,9 +5,13 @@ part of it; so a plugin starts without importing anything, and cannot import any
 
 Invariants: a `Problem` becomes the problem of the contract. Any other exception is logged with its traceback and then ends the call
 as a trap, because the state may be half changed. (The module `traceback` would look for sources, and there are no files.)
+
+Columns, runs and windows cross the border as bytes: see `building/columns.py`.
 """
 
 import os
+from array import array
+from struct import Struct
 
 import plugin as module
 from componentize_py_types import Err
@@ -25,6 +29,10 @@ from .discover import find_plugin
 from .output import Output
 from .params import Params
 from .problem import Problem
+
+# As in `plugin.wit`: group, port, rows; and group, rows, start, end.
+_RUN = Struct("<3I")
+_WINDOW = Struct("<2I2q")
 
 sdk_host.connect(lambda level, text: host.log(level, text), kv)
 _Plugin = find_plugin(module)
@@ -77,16 +85,17 @@ class _World:
 class _CalculationWorld(_World):
     @_answers
     def process(self, input):
-        batch = Batch(input.t0, input.runs, input.dt, input.values, input.qualities, input.texts, _Plugin.inputs)
+        heads = list(_RUN.iter_unpack(input.runs))
+        columns = _column("q", input.dt), _column("d", input.values), _column("I", input.qualities)
         out = Output(input.t0, _Plugin.outputs)
-        _plugin.process(batch, out)
-        return types.Batch(input.t0, *out.columns())
+        _plugin.process(Batch(input.t0, heads, *columns, input.texts, _Plugin.inputs), out)
+        return _batch(out)
 
     @_answers
     def advance(self, watermark):
         out = Output(watermark, _Plugin.outputs)
         _plugin.advance(watermark, out)
-        return types.Batch(watermark, *out.columns())
+        return _batch(out)
 
     @_answers
     def save(self, groups):
@@ -102,7 +111,19 @@ class _CalculationWorld(_World):
 class _AggregationWorld(_World):
     @_answers
     def aggregate(self, input):
-        return aggregate_all(_plugin, input.windows, input.dt, input.values, input.qualities, input.texts)
+        heads = _WINDOW.iter_unpack(input.windows)
+        columns = _column("q", input.dt), _column("d", input.values), _column("I", input.qualities)
+        return aggregate_all(_plugin, heads, *columns, input.texts).tobytes()
+
+
+def _column(element, encoded):
+    column = array(element)
+    column.frombytes(encoded)
+    return column
+
+
+def _batch(out):
+    return types.Batch(out.t0, *(column.tobytes() for column in out.columns()), out.texts())
 
 
 # The name under which the bindings look for the implementation.

@@ -5,38 +5,33 @@ or port is another than the row's before, or its time is earlier. Texts are numb
 """
 
 from array import array
+from operator import sub
 
 from .ports import TEXT
-
-
-class Head:
-    """Where a run belongs, and how many rows it has."""
-
-    __slots__ = ("group", "port", "rows")
-
-    def __init__(self, group, port, rows=0):
-        self.group = group
-        self.port = port
-        self.rows = rows
 
 
 class Output:
     """The rows of one call. `t0` is the batch's `t0`, or the watermark in `advance`; only `extend` counts from it."""
 
     __slots__ = (
-        "t0", "_outputs", "_heads", "_starts", "_group", "_port", "_newest", "_is_text", "_dt", "_values", "_qualities", "_texts"
+        "t0", "_is_text_port", "_groups", "_ports", "_starts", "_group", "_port", "_newest", "_is_text",
+        "_dt", "_values", "_qualities", "_texts",
     )
 
     def __init__(self, t0, outputs):
         self.t0 = t0
-        self._outputs = outputs
-        self._heads = []
+        self._is_text_port = {index: port.kind == TEXT for index, port in enumerate(outputs)}
+        # One entry per run.
+        self._groups = []
+        self._ports = []
         self._starts = []
+        # Of the row before.
         self._group = self._port = self._newest = None
         self._is_text = False
-        self._dt = []
-        self._values = []
-        self._qualities = []
+        # One entry per row.
+        self._dt = array("q")
+        self._values = array("d")
+        self._qualities = array("I")
         self._texts = {}
 
     def __len__(self):
@@ -65,27 +60,32 @@ class Output:
         if group != self._group or port != self._port or self.t0 + dt[0] < self._newest:
             self._begin(group, port)
         self._newest = self.t0 + dt[-1]
-        self._dt += dt
-        self._values += map(self._index, values) if self._is_text else values
-        self._qualities += qualities if qualities is not None else [0] * rows
+        self._dt.extend(dt)
+        self._values.extend(map(self._index, values) if self._is_text else values)
+        self._qualities.extend(qualities if qualities is not None else bytes(rows))
 
     def columns(self):
-        """Runs, dt, values, qualities (empty when all are 0) and texts. Refuses values that are no numbers."""
-        array("q", self._dt)
-        array("d", self._values)
-        ends = self._starts[1:] + [len(self._dt)]
-        for head, start, end in zip(self._heads, self._starts, ends):
-            head.rows = end - start
-        qualities = self._qualities if any(self._qualities) else []
-        return self._heads, self._dt, self._values, qualities, list(self._texts)
+        """Runs as triples of group, port and rows; dt; values; and qualities, empty when all are 0."""
+        # A batch may have as many runs as rows, so this goes without steps in Python.
+        runs = array("I", bytes(12 * len(self._starts)))
+        runs[0::3] = array("I", self._groups)
+        runs[1::3] = array("I", self._ports)
+        runs[2::3] = array("I", map(sub, self._starts[1:] + [len(self._dt)], self._starts))
+        return runs, self._dt, self._values, self._qualities if any(self._qualities) else array("I")
+
+    def texts(self):
+        """The texts that values of text ports count."""
+        return list(self._texts)
 
     def _begin(self, group, port):
-        if not 0 <= port < len(self._outputs):
-            raise IndexError(f"there is no output {port}; the plugin has {len(self._outputs)}, numbered from 0")
-        self._is_text = self._outputs[port].kind == TEXT
+        try:
+            self._is_text = self._is_text_port[port]
+        except KeyError:
+            raise IndexError(f"there is no output {port}; the plugin has {len(self._is_text_port)}, numbered from 0") from None
         self._group = group
         self._port = port
-        self._heads.append(Head(group, port))
+        self._groups.append(group)
+        self._ports.append(port)
         self._starts.append(len(self._dt))
 
     def _index(self, text):

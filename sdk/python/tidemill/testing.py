@@ -5,13 +5,14 @@ calculation depends on how rows are cut into batches, pass them in one call and 
 """
 
 import json
+from array import array
 from typing import NamedTuple, Union
 
 from . import host
 from .aggregation import aggregate_all
 from .batch import Batch
 from .discover import check
-from .output import Head, Output
+from .output import Output
 from .params import Params
 from .problem import Problem
 
@@ -59,40 +60,39 @@ class Harness:
         times = [time for time, _, _ in rows]
         if times != sorted(times) or (times and not start <= times[0] <= times[-1] < end):
             raise ValueError("rows must lie in the window and be ordered by time: a host never passes others")
-        heads = [_WindowHead(0, len(rows), start, end)]
-        qualities = [quality for _, _, quality in rows]
-        values = [value for _, value, _ in rows]
-        return aggregate_all(self.plugin, heads, [time - start for time in times], values, qualities if any(qualities) else [], [])
-
-
-class _WindowHead(NamedTuple):
-    group: int
-    rows: int
-    start: int
-    end: int
+        column = array("I", [quality for _, _, quality in rows])
+        texts, values = _numbered([value for _, value, _ in rows])
+        columns = array("q", [time - start for time in times]), values, column if any(column) else array("I")
+        return aggregate_all(self.plugin, [(0, len(rows), start, end)], *columns, texts).tolist()
 
 
 def _batch(rows, inputs):
     """The batch that a host would make of these rows, texts numbered as they appear."""
     rows = [Row(*row) for row in rows]
     t0 = rows[0].time if rows else 0
-    heads, texts, values = [], {}, []
-    newest = None
-    for row in rows:
-        if not heads or (heads[-1].group, heads[-1].port) != (row.group, row.port) or row.time < newest:
-            heads.append(Head(row.group, row.port))
-        heads[-1].rows += 1
-        newest = row.time
-        is_text = isinstance(row.value, str)
-        values.append(float(texts.setdefault(row.value, len(texts)) if is_text else row.value))
-    qualities = [row.quality for row in rows]
-    dt = [row.time - t0 for row in rows]
-    return Batch(t0, heads, dt, values, qualities if any(qualities) else [], list(texts), inputs)
+    heads = []
+    for before, row in zip([None, *rows], rows):
+        if before and before[:2] == row[:2] and before.time <= row.time:
+            heads[-1] = (row.group, row.port, heads[-1][2] + 1)
+        else:
+            heads.append((row.group, row.port, 1))
+    texts, values = _numbered([row.value for row in rows])
+    qualities = array("I", [row.quality for row in rows])
+    dt = array("q", [row.time - t0 for row in rows])
+    return Batch(t0, heads, dt, values, qualities if any(qualities) else array("I"), texts, inputs)
+
+
+def _numbered(values):
+    """The texts among the values in order of first use, and the values with their places instead."""
+    texts = {}
+    numbers = array("d", [texts.setdefault(value, len(texts)) if isinstance(value, str) else value for value in values])
+    return list(texts), numbers
 
 
 def _rows(out, outputs):
-    heads, dt, values, qualities, texts = out.columns()
-    return [Row(*row) for row in Batch(out.t0, heads, dt, values, qualities, texts, outputs)]
+    runs, *columns = out.columns()
+    heads = zip(runs[0::3], runs[1::3], runs[2::3])
+    return [Row(*row) for row in Batch(out.t0, list(heads), *columns, out.texts(), outputs)]
 
 
 __all__ = ["Harness", "Problem", "Row"]

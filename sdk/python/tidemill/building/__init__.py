@@ -1,0 +1,1 @@
+"""What only builds need; nothing of it becomes part of a plugin."""
