@@ -1,7 +1,7 @@
-"""Exponential smoothing with a watch for silence.
+"""A moving level of each series, and a watch for silence.
 
-Port `value` carries the smoothed value, port `state` says "fresh" when a series begins or comes back, and "stale" when it has been
-silent for `stale_s` seconds.
+Port `value` carries the level, which moves towards each new value by the part `alpha` of the distance. Port `state` says "fresh" when
+a series begins or comes back, and "stale" when it has been silent for `stale_s` seconds.
 """
 
 import math
@@ -35,7 +35,8 @@ class Plugin(Calculation):
         self.alpha = params.number("alpha")
         if not 0 < self.alpha <= 1:
             raise Problem.parameter("alpha", "must lie above 0 and be at most 1")
-        self.stale_ns = int(params.non_negative("stale_s", 0.0) * SECOND)
+        self.stale_s = params.non_negative("stale_s", 0.0)
+        self.stale_ns = int(min(self.stale_s * SECOND, 9e18))
         self.groups = Groups(State)
 
     def process(self, batch, out):
@@ -53,7 +54,7 @@ class Plugin(Calculation):
             state.seen = True
 
     def advance(self, watermark, out):
-        if not self.stale_ns:
+        if self.stale_s == 0:
             return
         for group, state in self.groups.in_order():
             if state.seen and not state.stale and watermark - state.newest >= self.stale_ns:

@@ -11,8 +11,8 @@ from tidemill import BAD, SECOND, UNCERTAIN
 from tidemill.testing import Harness, Problem, Row
 
 
-class Smoothing(unittest.TestCase):
-    def test_two_groups_are_smoothed_apart(self):
+class Levels(unittest.TestCase):
+    def test_two_groups_are_kept_apart(self):
         plugin = Harness(Plugin, {"alpha": 0.5})
         emitted = plugin.process([
             Row(0, 0, 10, 8.0),

@@ -79,6 +79,11 @@ class Rows(unittest.TestCase):
         self.assertEqual(Harness(Sums).log, [])
         self.assertIsNone(kv.get(0, b"mode"))
 
+    def test_keys_that_are_no_bytes_are_refused(self):
+        Harness(Sums)
+        self.assertRaises(TypeError, kv.set, 0, "mode", b"auto")
+        self.assertRaises(TypeError, kv.get, 0, 7)
+
     def test_a_new_group_port_or_an_earlier_time_begins_a_run(self):
         out = Output(100, [number("a"), text("b")])
         for group, port, time, value in [(0, 0, 100, 1), (0, 0, 100, 2), (0, 0, 99, 3), (0, 1, 99, "x"), (1, 1, 99, "y"), (1, 1, 99, "x")]:
@@ -142,6 +147,7 @@ class Parameters(unittest.TestCase):
             ('{"unit": 2}', lambda p: p.text("unit"), "parameter `unit` is the number 2, but must be a string"),
             ('{"on": [1]}', lambda p: p.flag("on"), "parameter `on` is `[1]`, but must be a boolean"),
             ('{"gap_s": -1}', lambda p: p.non_negative("gap_s"), "parameter `gap_s` is -1, but must be 0 or more"),
+            ('{"width": 1e999}', lambda p: p.number("width"), "parameter `width` is too large for a number"),
             ('{"steps": 1.5}', lambda p: p.integer("steps"), "parameter `steps` is 1.5, but must be a whole number"),
             ('{"widht": 1}', lambda p: p.finish(), "parameter `widht` is unknown; this plugin takes none"),
             ('{"widht": NaN}', lambda p: p, "the parameters are not JSON: NaN is not a number in JSON"),

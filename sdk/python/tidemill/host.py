@@ -40,13 +40,19 @@ class Kv:
 
     def get(self, group, key):
         """The value of a key, or None."""
-        return self._store.get(group, key)
+        return self._store.get(group, _bytes(key))
 
     def set(self, group, key, value):
-        self._store.set(group, key, value)
+        self._store.set(group, _bytes(key), _bytes(value))
 
     def remove(self, group, key):
-        self._store.remove(group, key)
+        self._store.remove(group, _bytes(key))
+
+
+def _bytes(value):
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"keys and values of `kv` are bytes, but got {value!r}; encode it")
+    return bytes(value)
 
 
 class _Dictionary:
@@ -56,13 +62,13 @@ class _Dictionary:
         self.values = {}
 
     def get(self, group, key):
-        return self.values.get((group, bytes(key)))
+        return self.values.get((group, key))
 
     def set(self, group, key, value):
-        self.values[group, bytes(key)] = bytes(value)
+        self.values[group, key] = value
 
     def remove(self, group, key):
-        self.values.pop((group, bytes(key)), None)
+        self.values.pop((group, key), None)
 
 
 class _Refusing:

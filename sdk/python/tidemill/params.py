@@ -4,6 +4,7 @@ Invariant: every parameter is either taken by the plugin or refused by name, so 
 """
 
 import json
+import math
 
 from .problem import Problem
 
@@ -26,7 +27,15 @@ class Params:
     def number(self, name, default=_REQUIRED):
         """A number, as float."""
         value = self._take(name, default, "a number", (int, float))
-        return value if value is default else float(value)
+        if value is default:
+            return value
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isinf(number):
+            raise Problem.parameter(name, "is too large for a number")
+        return number
 
     def non_negative(self, name, default=_REQUIRED):
         """A number of 0 or more, as float."""
