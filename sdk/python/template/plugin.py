@@ -4,9 +4,9 @@ Port `value` carries the level, which moves towards each new value by the part `
 a series begins or comes back, and "stale" when it has been silent for `stale_s` seconds.
 """
 
-import math
+from math import isnan
 
-from tidemill import SECOND, Calculation, Groups, Problem, is_bad, number, text
+from tidemill import BAD, SECOND, Calculation, Groups, Problem, number, text
 
 # Outputs are numbered by their place in `outputs`.
 VALUE, STATE = 0, 1
@@ -43,7 +43,7 @@ class Plugin(Calculation):
         for group, port, time, value, quality in batch:
             state = self.groups[group]
             # Rows may come late: those older than the newest of the group cannot change the level any more.
-            if is_bad(quality) or math.isnan(value) or (state.seen and time < state.newest):
+            if quality >= BAD or isnan(value) or (state.seen and time < state.newest):
                 continue
             state.level = state.level + self.alpha * (value - state.level) if state.seen else value
             state.newest = time

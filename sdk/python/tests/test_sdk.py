@@ -99,22 +99,32 @@ class Rows(unittest.TestCase):
         out = Output(0, [number("a")])
         out.emit(0, 0, 5, 1.0)
         out.extend(0, 0, [5, 6], [2.0, 3.0], [0, BAD])
-        out.extend(0, 0, [5], [4.0])
-        runs, _, _, qualities = out.columns()
-        self.assertEqual(runs.tolist(), [0, 0, 3, 0, 0, 1])
-        self.assertEqual(qualities.tolist(), [0, 0, BAD, 0])
+        out.emit(0, 0, 6, 4.0)
+        out.extend(0, 0, [5], [5.0])
+        out.emit(0, 0, 4, 6.0)
+        self.assertEqual(len(out), 6)
+        runs, dt, values, qualities = out.columns()
+        self.assertEqual(runs.tolist(), [0, 0, 4, 0, 0, 1, 0, 0, 1])
+        self.assertEqual((dt.tolist(), values.tolist()), ([5, 5, 6, 6, 5, 4], [1, 2, 3, 4, 5, 6]))
+        self.assertEqual(qualities.tolist(), [0, 0, BAD, 0, 0, 0])
 
-    def test_mistakes_are_refused_where_they_happen(self):
-        out = Output(0, [number("a"), text("b")])
+    def test_mistakes_are_refused(self):
         for wrong, mistake in [
-            (IndexError, lambda: out.emit(0, 2, 0, 1.0)),
-            (IndexError, lambda: out.emit(0, -1, 0, 1.0)),
-            (TypeError, lambda: out.emit(0, 0, 0, "text")),
-            (TypeError, lambda: out.emit(0, 1, 0, 1.0)),
-            (ValueError, lambda: out.extend(0, 0, [1, 2], [1.0])),
-            (ValueError, lambda: out.extend(0, 0, [2, 1], [1.0, 2.0])),
+            (IndexError, lambda out: out.emit(0, 2, 0, 1.0)),
+            (IndexError, lambda out: out.emit(0, -1, 0, 1.0)),
+            (TypeError, lambda out: out.emit(0, 0, 0, "text")),
+            (OverflowError, lambda out: out.emit(0, 0, 2**63, 1.0)),
+            (OverflowError, lambda out: out.emit(0, 0, 0, 1.0, -1)),
+            (TypeError, lambda out: out.emit(0, 1, 0, 1.0)),
+            (TypeError, lambda out: out.extend(0, 0, [1, 2], [1.0, None])),
+            (IndexError, lambda out: out.extend(0, 2, [1], [1.0])),
+            (ValueError, lambda out: out.extend(0, 0, [1, 2], [1.0])),
+            (ValueError, lambda out: out.extend(0, 0, [2, 1], [1.0, 2.0])),
         ]:
-            self.assertRaises(wrong, mistake)
+            out = Output(0, [number("a"), text("b")])
+            with self.assertRaises(wrong):
+                mistake(out)
+                out.columns()
 
 
 class Windows(unittest.TestCase):

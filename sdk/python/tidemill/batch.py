@@ -10,6 +10,7 @@ Columns are arrays of the standard library, except those of texts, which are lis
 
 from array import array
 from itertools import repeat
+from operator import add
 
 from .ports import TEXT
 
@@ -60,8 +61,7 @@ class Batch:
         return len(self._dt)
 
     def __iter__(self):
-        t0 = self.t0
-        times = [t0 + dt for dt in self._dt] if t0 else self._dt
+        times = map(add, repeat(self.t0), self._dt)
         return zip(*self._places(), times, self._shown_values(), self._qualities or repeat(0))
 
     def runs(self):

@@ -2,10 +2,12 @@
 
 `emit` takes one row, `extend` whole columns. Rows leave in the order in which they were given; a row begins a new run when its group
 or port is another than the row's before, or its time is earlier. Texts are numbered in order of first use.
+
+Steps of Python are what costs here: so `emit` has as few as it can, and spends none on qualities that are 0.
 """
 
 from array import array
-from operator import sub
+from operator import lt, sub
 
 from .ports import TEXT
 
@@ -15,7 +17,7 @@ class Output:
 
     __slots__ = (
         "t0", "_is_text_port", "_groups", "_ports", "_starts", "_group", "_port", "_newest", "_is_text",
-        "_dt", "_values", "_qualities", "_texts",
+        "_dt", "_values", "_add_dt", "_add_value", "_marks", "_texts",
     )
 
     def __init__(self, t0, outputs):
@@ -31,7 +33,10 @@ class Output:
         # One entry per row.
         self._dt = array("q")
         self._values = array("d")
-        self._qualities = array("I")
+        self._add_dt = self._dt.append
+        self._add_value = self._values.append
+        # Qualities that are not 0: the number of the first row and the qualities from there.
+        self._marks = []
         self._texts = {}
 
     def __len__(self):
@@ -44,25 +49,27 @@ class Output:
         self._newest = time
         if self._is_text:
             value = self._index(value)
-        self._dt.append(time - self.t0)
-        self._values.append(value)
-        self._qualities.append(quality)
+        if quality:
+            self._marks.append((len(self._dt), (quality,)))
+        self._add_dt(time - self.t0)
+        self._add_value(value)
 
     def extend(self, group, port, dt, values, qualities=None):
         """Rows of one group and port as columns. `dt` counts from `t0` and must not go back."""
         rows = len(dt)
         if len(values) != rows or (qualities is not None and len(qualities) != rows):
             raise ValueError(f"columns of output {port} differ in length")
+        if any(map(lt, dt[1:], dt)):
+            raise ValueError(f"times of output {port} go back; use `emit`, or sort them")
         if not rows:
             return
-        if sorted(dt) != list(dt):
-            raise ValueError(f"times of output {port} go back; use `emit`, or sort them")
         if group != self._group or port != self._port or self.t0 + dt[0] < self._newest:
             self._begin(group, port)
         self._newest = self.t0 + dt[-1]
+        if qualities is not None and any(qualities):
+            self._marks.append((len(self._dt), qualities))
         self._dt.extend(dt)
         self._values.extend(map(self._index, values) if self._is_text else values)
-        self._qualities.extend(qualities if qualities is not None else bytes(rows))
 
     def columns(self):
         """Runs as triples of group, port and rows; dt; values; and qualities, empty when all are 0."""
@@ -71,7 +78,10 @@ class Output:
         runs[0::3] = array("I", self._groups)
         runs[1::3] = array("I", self._ports)
         runs[2::3] = array("I", map(sub, self._starts[1:] + [len(self._dt)], self._starts))
-        return runs, self._dt, self._values, self._qualities if any(self._qualities) else array("I")
+        qualities = array("I", bytes(4 * len(self._dt) if self._marks else 0))
+        for start, marked in self._marks:
+            qualities[start:start + len(marked)] = array("I", marked)
+        return runs, self._dt, self._values, qualities
 
     def texts(self):
         """The texts that values of text ports count."""
