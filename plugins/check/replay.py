@@ -52,6 +52,7 @@ class Reference:
 
     def case(self, name, params, calls, expected):
         """Adds a case: `calls` are rows and watermarks, `expected` the rows that come out."""
+        assert "," not in name, name
         self.lines.append(f"case,{name},{json.dumps(params)}")
         for call in calls:
             self.lines.append(f"advance,{call.watermark}" if isinstance(call, Advance) else line("in", call))
