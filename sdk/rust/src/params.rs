@@ -63,6 +63,18 @@ impl Params {
         }
     }
 
+    /// Takes the string `name`, or `default` if it is missing.
+    ///
+    /// # Errors
+    /// It is not a string.
+    pub fn text_or(&mut self, name: &'static str, default: &str) -> Result<String, Problem> {
+        match self.take(name) {
+            Some(Value::Text(text)) => Ok(text),
+            None => Ok(default.to_owned()),
+            Some(other) => Err(not(name, "a string", &other)),
+        }
+    }
+
     /// Takes the boolean `name`, or `default` if it is missing.
     ///
     /// # Errors
@@ -125,6 +137,7 @@ mod tests {
         assert_eq!(given.text("unit"), Ok("bar".to_owned()));
         assert_eq!(given.flag_or("strict", false), Ok(true));
         assert_eq!(given.number_or("max_interval_s", 60.0), Ok(60.0));
+        assert_eq!(given.text_or("method", "mean"), Ok("mean".to_owned()));
         assert_eq!(given.finish(), Ok(()));
     }
 

@@ -19,6 +19,18 @@ pub fn text_batch(rows: &[(Row, &str)]) -> Batch {
     batch
 }
 
+/// Rows of numbers and of texts as a batch: a row with a text is of a text port.
+pub fn mixed_batch<'a>(rows: impl IntoIterator<Item = (Row, Option<&'a str>)>) -> Batch {
+    let mut batch = Batch::default();
+    for (row, text) in rows {
+        match text {
+            Some(text) => batch.push_text(row, text),
+            None => batch.push(row),
+        }
+    }
+    batch
+}
+
 /// Drives a calculation.
 pub struct Harness<C> {
     calculation: C,
@@ -40,7 +52,15 @@ impl<C: Calculation> Harness<C> {
     /// # Errors
     /// What the calculation says.
     pub fn process(&mut self, rows: &[Row]) -> Result<Vec<Row>, Problem> {
-        self.process_batch(&batch(rows))?;
+        self.process_to_rows(&batch(rows))
+    }
+
+    /// Passes a batch and returns what was emitted, in the order it was emitted.
+    ///
+    /// # Errors
+    /// What the calculation says.
+    pub fn process_to_rows(&mut self, input: &Batch) -> Result<Vec<Row>, Problem> {
+        self.process_batch(input)?;
         Ok(self.output.batch.rows().collect())
     }
 
