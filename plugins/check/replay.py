@@ -53,7 +53,7 @@ class Reference:
     def case(self, name, params, calls, expected):
         """Adds a case: `calls` are rows and watermarks, `expected` the rows that come out."""
         assert "," not in name, name
-        self.lines.append(f"case,{name},{json.dumps(params)}")
+        self.lines.append(f"case,{name},{json.dumps(params, ensure_ascii=False)}")
         for call in calls:
             self.lines.append(f"advance,{call.watermark}" if isinstance(call, Advance) else line("in", call))
         self.lines += [line("text" if isinstance(row.value, str) else "out", row) for row in expected]
@@ -62,7 +62,7 @@ class Reference:
         """Writes the file, by default where the plugin's test looks for it."""
         path = pathlib.Path(path) if path else PLUGINS / self.plugin / "tests" / "reference.csv"
         path.parent.mkdir(exist_ok=True)
-        path.write_text("\n".join(self.lines) + "\n")
+        path.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
         print(path, len(self.lines), "lines")
 
 
