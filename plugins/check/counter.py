@@ -66,12 +66,12 @@ def add(reference, name, rows, **params):
     return [row.value for row in results if row.port == 1]
 
 
-def simulated(seed, count, modulus=None, reset=0.0, jitter=0):
+def simulated(seed, count, modulus=None, reset=0.0, jitter=0, units_max=400):
     """Readings of a counter, and how much it has counted since the first one. Units are quarters."""
     source, rows, at, shown, total = random.Random(seed), [], 1_700_000_000 * SECOND, 0, 0
     for _ in range(count):
         at += 1 + int(source.random() * 4e9)
-        units = int(source.random() * 400)
+        units = int(source.random() * units_max)
         total += units
         shown += units
         if modulus:
@@ -91,7 +91,7 @@ def generated(reference):
     add(reference, "both", rows, modulus=4096, rate_max=100)
     rows, _ = simulated(4, 110, modulus=3000)
     add(reference, "spoiled", spoil(rows, 5), modulus=3000, rate_max=400, gap_s=3)
-    rows, total = simulated(6, 80, jitter=8)
+    rows, _ = simulated(6, 80, jitter=8, units_max=10)
     add(reference, "jitter", rows, tolerance=2)
 
 

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from replay import GOOD, SECOND, UNCERTAIN, Row, main, spoil, usable, walk
+from replay import GOOD, SECOND, UNCERTAIN, Row, main, spoil, usable, walk, whole_seconds
 
 
 def worst(qualities):
@@ -37,7 +37,7 @@ def add(reference, name, rows, **params):
 
 def generated(reference):
     add(reference, "count", walk(1, 90, grid=7), count=10)
-    add(reference, "span", walk(2, 90, grid=7), span_s=6.5)
+    add(reference, "span", whole_seconds(walk(2, 90, grid=7)), span_s=6)
     add(reference, "count spoiled", spoil(walk(3, 120, grid=7), 4), count=12, min_count=3)
     add(reference, "span spoiled", spoil(walk(5, 120, grid=7), 6), span_s=9)
     add(reference, "short of rows", walk(7, 90, grid=7), span_s=8, rows_max=9)

@@ -97,6 +97,11 @@ def walk(seed, count, step_s=1.0, grid=64, spread=1.0, start=1_700_000_000 * SEC
     return rows
 
 
+def whole_seconds(rows):
+    """The rows at whole seconds, so that limits of time are met exactly and times repeat."""
+    return [row._replace(time=row.time // SECOND * SECOND) for row in rows]
+
+
 def spoil(rows, seed, bad=0.03, nan=0.02, uncertain=0.05, late=0.03, again=0.03):
     """Makes rows bad, uncertain or NaN, repeats some late, and writes some a second time with another value."""
     source, spoiled = random.Random(seed), []

@@ -6,7 +6,7 @@ The plugin keeps two slopes instead; that it drops the same rows is what the com
 import math
 from fractions import Fraction
 
-from replay import SECOND, Advance, Row, main, spoil, walk
+from replay import SECOND, Advance, Row, main, spoil, walk, whole_seconds
 
 
 def alike(a, b):
@@ -68,11 +68,12 @@ def add(reference, name, calls, width, max_interval_s=0):
 
 
 def generated(reference):
-    add(reference, "walk", walk(1, 300), 1.0)
-    add(reference, "fine walk", walk(2, 200, grid=1024), 0.3)
+    add(reference, "walk", walk(1, 200), 1.0)
+    add(reference, "fine walk", walk(2, 130, grid=1024), 0.3)
+    add(reference, "whole seconds", whole_seconds(walk(8, 220)), 0.5, 5)
     add(reference, "width 0", walk(3, 60, grid=2), 0.0)
     add(reference, "longest interval", walk(4, 150, spread=0.1), 2.0, 7)
-    add(reference, "spoiled", spoil(walk(5, 300, grid=16), 6), 1.0, 20)
+    add(reference, "spoiled", spoil(walk(5, 250, grid=16), 6), 1.0, 20)
     calls = []
     for index, row in enumerate(walk(7, 120, spread=0.3)):
         calls += [row, Advance(row.time - SECOND)] if index % 3 == 0 else [row]

@@ -9,7 +9,7 @@
 //! sum from itself to its stack's base, so a window's sum is that of two entries, rows leave by being dropped, and a
 //! spike leaves no trace. A row costs a constant number of additions on average. Every sum carries the rounding errors
 //! of its additions along (Ogita, Rump, Oishi: Accurate Sum and Dot Product, SIAM J. Sci. Comput. 26(6), 2005, `Sum2`),
-//! so the mean has an error of about one unit in the last place, unless terms n·10¹⁵ times larger cancel each other.
+//! so the mean is off by about one unit in the last place, unless its terms cancel each other almost completely.
 //!
 //! - A row is usable unless its quality is bad or its value is NaN. Other rows are left out, and nothing is emitted for
 //!   them.
@@ -24,7 +24,7 @@
 //! | `count`     | rows | none    | length of the window in rows, 1 to 100,000                         |
 //! | `span_s`    | s    | none    | length of the window in source time, more than 0                   |
 //! | `min_count` | rows | 1       | rows the window must hold for a mean, 1 to `count` or `rows_max`   |
-//! | `rows_max`  | rows | 10,000  | with `span_s`: rows kept at most, 1 to 100,000; 40 bytes each      |
+//! | `rows_max`  | rows | 10,000  | with `span_s`: rows kept at most, 1 to 100,000                     |
 
 mod sum;
 mod window;
@@ -34,7 +34,8 @@ use window::{Length, Sample, Window};
 
 const NANOS_PER_SECOND: f64 = 1e9;
 
-/// Longest window in rows. At 40 bytes a row, 16 groups of it fill the default memory of an operator.
+/// Longest window in rows. A row takes about 100 bytes, so a handful of such groups fill the default memory of an
+/// operator.
 const ROWS_MAX: f64 = 100_000.0;
 
 /// The calculation: one window per group.

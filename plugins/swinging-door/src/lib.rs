@@ -1,11 +1,13 @@
 //! `swinging-door`: keeps the corners of a series and drops what lies on the lines between them.
 //!
 //! ```text
-//!   value   ╱ upper door: no steeper than this          P  the pivot: the row emitted last
-//!    ▲    ╱    ╷ C                                      C  the candidate: the newest row, seen through both doors
-//!    │  P ─ ─ ─┼─ ─ ─ r ?                               r  the next row
-//!    │    ╲    ╵
-//!    └──────╲ lower door: no flatter than this ──► time
+//!   value     upper door
+//!    ▲      ╱
+//!    │    ╱   C          P  the pivot: the row emitted last
+//!    │  P · · · · · r    C  the candidate: the newest row, seen between the doors
+//!    │    ╲              r  the next row: is it seen between the doors when C has narrowed them?
+//!    │      ╲ lower door
+//!    └──────────────► time
 //! ```
 //!
 //! Every dropped row (tᵢ, vᵢ) after the pivot (t₀, v₀) lets lines from the pivot pass it within ± `width` w, whose
@@ -27,10 +29,10 @@
 //! - it is the first row of its group;
 //! - its quality differs from the pivot's, or one of the two is no finite number and the other another: the candidate
 //!   goes first;
-//! - it is older than the newest row. Such late rows pass as they are and move no door: interpolation runs through
-//!   them;
 //! - it has the time of the newest row and that one was emitted already. If it was not, the new row takes its place,
 //!   and when it cannot be seen through the doors, the row before it becomes the corner.
+//!
+//! A row that is older than the newest passes as it is and moves no door: interpolation runs through it.
 //!
 //! With `max_interval_s`, a line is not longer than that while rows come: the candidate is emitted as soon as a row or
 //! the watermark tells that more time has passed since the pivot. Without, the last rows are held back for as long as
