@@ -1,6 +1,7 @@
 // A host for tests: linear memory, an allocator that knows what is allocated, and the calls of the contract with its bytes.
 //
-// Invariant: memory is freed with the size it was allocated with, and once; the engine's own frees of results are played by `post`.
+// Invariants: what the host has allocated is freed by the plugin, with the size it was allocated with, and once; what the plugin has
+// allocated with `realloc` is freed by the engine after the call, which `post` plays, and by nobody else.
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -15,32 +16,36 @@ export class FakeHost {
     this.kv = new Map();
     this.abi = {
       memory: { buffer },
-      realloc: (old, oldSize, align, size) => this.alloc(align, size),
+      realloc: (old, oldSize, align, size) => this.alloc(align, size, 'engine'),
       dealloc: (pointer, size) => this.free(pointer, size),
       log: (level, pointer, length) => this.lines.push([level, this.text(pointer, length)]),
-      get: (group, key, keyLength, answer) => this.get(group, this.text(key, keyLength), answer),
+      get: (group, key, keyLength) => this.get(group, this.text(key, keyLength)),
       set: (group, key, keyLength, value, length) =>
         this.kv.set(`${group}/${this.text(key, keyLength)}`, this.array(Uint8Array, value, length)),
       remove: (group, key, keyLength) => this.kv.delete(`${group}/${this.text(key, keyLength)}`),
     };
   }
 
-  alloc(align, size) {
+  alloc(align, size, owner = 'plugin') {
     const pointer = Math.ceil(this.next / align) * align;
     this.next = pointer + size;
-    this.allocated.set(pointer, size);
+    this.allocated.set(pointer, { size, owner });
     return pointer;
   }
 
   free(pointer, size) {
-    if (this.allocated.get(pointer) !== size) throw new Error(`free of ${size} bytes at ${pointer}: not allocated so`);
+    const block = this.allocated.get(pointer);
+    if (block?.size !== size || block.owner !== 'plugin') {
+      throw new Error(`free of ${size} bytes at ${pointer}, where there is ${JSON.stringify(block)}`);
+    }
     this.allocated.delete(pointer);
   }
 
-  get(group, key, answer) {
+  get(group, key) {
     const value = this.kv.get(`${group}/${key}`);
-    const words = value === undefined ? [0, 0, 0] : [1, ...this.list(value)];
-    new Uint32Array(this.buffer, answer, 3).set(words);
+    const answer = this.alloc(4, 12);
+    new Uint32Array(this.buffer, answer, 3).set(value === undefined ? [0, 0, 0] : [1, ...this.list(value)]);
+    return answer;
   }
 
   /** [pointer, length] of a typed array in memory of the plugin. */
@@ -77,7 +82,7 @@ export class FakeHost {
 
   /** Calls a function with an area for its results, filled with rubbish as a real one is. */
   call(exported, size, ...args) {
-    const result = this.alloc(8, size);
+    const result = this.alloc(8, size, 'engine');
     new Uint8Array(this.buffer, result, size).fill(0xa5);
     exported(...args.flat(), result);
     return result;
@@ -103,11 +108,11 @@ export class FakeHost {
     };
   }
 
-  /** Frees what a call has left, and returns how much that was. */
+  /** Frees what is the engine's, and fails if the plugin has left anything of its own. */
   post() {
-    const left = this.allocated.size;
+    const left = [...this.allocated.values()].filter(({ owner }) => owner === 'plugin');
+    if (left.length > 0) throw new Error(`left in memory: ${JSON.stringify(left)}`);
     this.allocated.clear();
     this.next = 1024;
-    return left;
   }
 }

@@ -1,8 +1,8 @@
 // What the JavaScript engine runs first: it hands memory and imports to the plugin's module and the plugin's functions to the engine.
 //
 // It replaces the bindings that componentize-js generates, which cost 150 us per call and 5 us per run of rows. The order of
-// `$bindings` is: memory, realloc, dealloc, then the imports in the order of plugin.wit. `$bindings`, `$source_mod` and
-// `defineBuiltinModule` are the engine's.
+// `$bindings` is: memory, realloc, dealloc, then the imports in the order of plugin.wit; an import with an area for results allocates it
+// and returns its address. `$bindings`, `$source_mod` and `defineBuiltinModule` are the engine's.
 
 const [memory, realloc, dealloc, log, get, set, remove] = $bindings;
 delete globalThis.$bindings;

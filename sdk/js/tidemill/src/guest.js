@@ -55,7 +55,8 @@ export function serve(Plugin, abi) {
       call();
     } catch (error) {
       if (!(error instanceof Problem)) {
-        log.error(`${error?.name}: ${error?.message}\n${error?.stack}`);
+        // Of the stack only what lies above the SDK.
+        log.error(`${error}\n${String(error?.stack).split('serve/')[0]}`.trim());
         throw error;
       }
       memory.words(result, [1]);
@@ -155,20 +156,14 @@ export function serve(Plugin, abi) {
   return { contract, describe, configure, process, advance, aggregate, save, load };
 }
 
-/** The imports of the contract behind `log` and `kv`. What is allocated for them is freed by hand at once. */
+/** The imports of the contract behind `log` and `kv`. The engine frees what is allocated for their arguments after the call. */
 function hostOf(memory, abi) {
-  const lend = (arrays, call) => {
-    const lists = arrays.map((array) => memory.list(array));
-    call(...lists.flat());
-    lists.forEach(([pointer, length]) => memory.free(pointer, length, 1));
-  };
   return {
-    log: (level, line) => lend([bytes(line)], (pointer, length) => abi.log(level, pointer, length)),
-    set: (group, key, value) => lend([key, value], (...lists) => abi.set(group, ...lists)),
-    remove: (group, key) => lend([key], (pointer, length) => abi.remove(group, pointer, length)),
+    log: (level, line) => abi.log(level, ...memory.text(line)),
+    set: (group, key, value) => abi.set(group, ...memory.list(key), ...memory.list(value)),
+    remove: (group, key) => abi.remove(group, ...memory.list(key)),
     get(group, key) {
-      const answer = memory.realloc(0, 0, 4, 12);
-      lend([key], (pointer, length) => abi.get(group, pointer, length, answer));
+      const answer = abi.get(group, ...memory.list(key));
       const [some, pointer, length] = memory.takeNumbers(Uint32Array, answer, 3);
       return (some & 255) === 1 ? memory.takeNumbers(Uint8Array, pointer, length) : undefined;
     },

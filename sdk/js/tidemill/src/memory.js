@@ -1,7 +1,8 @@
 // Lists of the canonical ABI in the plugin's linear memory.
 //
-// Invariants: lists handed in belong to the plugin and are freed once they have been copied out; lists handed out are allocated with
-// `realloc` and freed by the engine after the call. A view of `memory.buffer` is made anew after every allocation, which may grow it.
+// Invariants: what the host or the engine has allocated (lists handed in, answers of imports) is freed with `dealloc` once it has been
+// copied out; what was allocated with `realloc` here is freed by the engine after the call, and never by us. A view of
+// `memory.buffer` is made anew after every allocation, which may grow it.
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
