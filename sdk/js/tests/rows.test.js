@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AggregationHarness, Harness, seconds } from '../tidemill/testing.js';
 import { Aggregation, BAD, Calculation, GOOD, UNCERTAIN, isBad, isGood, isUncertain, number, text, worst } from '../tidemill/tidemill.js';
+import { Batch } from '../tidemill/src/batch.js';
 import { Params } from '../tidemill/src/params.js';
 
 const about = { name: 'a', version: '1', inputs: ['x', 'y', text('t')], outputs: ['x', text('t')] };
@@ -42,6 +43,13 @@ test('columns, runs and rows show the same', () => {
     { group: 1, port: 2, time: seconds(4), text: 'on' },
   ]);
   assert.equal(seen, 1);
+});
+
+test('rows go on behind runs without rows', () => {
+  const batch = new Batch();
+  const heads = [1, 0, 0, 1, 0, 1, 2, 0, 0, 3, 0, 1, 4, 0, 0];
+  batch.fill(10n, heads, BigInt64Array.of(0n, 1n), Float64Array.of(5, 6), new Uint32Array(0), []);
+  assert.deepEqual(Array.from(batch.rows(), ({ group, time, value }) => [group, time, value]), [[1, 10n, 5], [3, 11n, 6]]);
 });
 
 test('qualities of one call do not shine through to the next', () => {

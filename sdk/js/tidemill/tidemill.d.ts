@@ -86,7 +86,7 @@ export class Batch {
   /** Absolute times. Made on first use. */
   readonly times: BigInt64Array;
   /** The rows, run by run, each a new object: comfortable, and several times slower than columns. */
-  rows(): Generator<Row>;
+  rows(): IterableIterator<Row>;
   /** The rows by group, then time, then port, for calculations that combine several inputs. */
   rowsByTime(): Row[];
 }
@@ -137,7 +137,7 @@ export class Window {
   /** The same as plain numbers. */
   readonly dt: Float64Array;
   time(index: number): bigint;
-  rows(): Generator<WindowRow>;
+  rows(): IterableIterator<WindowRow>;
 }
 
 export class WindowRow {
