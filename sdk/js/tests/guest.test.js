@@ -201,5 +201,10 @@ test('what a plugin says about itself is checked', () => {
   refused({ ...good, name: 'A b' }, 'about.name must consist of lower-case letters, digits and hyphens');
   refused({ ...good, inputs: [] }, 'about.inputs must name at least one port');
   refused({ ...good, outputs: ['y', number('y')] }, 'about.outputs names "y" twice');
+  class Late extends Calculation {
+    static about = good;
+    async process() {}
+  }
+  assert.throws(() => serve(Late, new FakeHost().abi), /process must not be async/);
   assert.throws(() => serve(class {}, new FakeHost().abi), /extends Calculation or Aggregation/);
 });

@@ -10,7 +10,7 @@ const row = (group: number, at: number, value: number, quality = 0) => ({ group,
 const level = (group: number, at: number, value: number, quality = 0) => ({ group, port: 0, time: seconds(at), value, quality });
 const state = (group: number, at: number, text: string) => ({ group, port: 1, time: seconds(at), text, quality: 0 });
 
-test('two groups are smoothed apart from each other, without bad, missing and late values', () => {
+test('two groups are averaged apart from each other, without bad, missing and late values', () => {
   const plugin = new Harness(Plugin, { alpha: 0.5 });
   const rows = [row(0, 1, 10), row(1, 1, 100), row(0, 2, 20), row(0, 3, 99, BAD), row(0, 3, NaN), row(1, 0, 7)];
   assert.deepEqual(plugin.process(rows), [

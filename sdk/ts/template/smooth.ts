@@ -1,4 +1,4 @@
-// Smooths each series exponentially, and says when a series has gone stale and when it is fresh again.
+// An exponential average of each series, with a word when a series has gone stale and when it is fresh again.
 //
 // Every new value pulls the level a fraction `alpha` of the way towards itself. A series is stale when its newest sample is `stale_s`
 // seconds older than the watermark, the time before which no more samples are expected.

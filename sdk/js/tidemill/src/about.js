@@ -42,7 +42,7 @@ export function checked(Plugin) {
   }
   if (typeof version !== 'string') throw new TypeError('about.version must be a string');
   const about = { name, version, inputs: ports('inputs', inputs), outputs: ports('outputs', outputs) };
-  requireMethod(Plugin, world === 'aggregation' ? 'aggregate' : 'process');
+  requireMethods(Plugin, world === 'aggregation' ? 'aggregate' : 'process');
   if (world === 'aggregation') {
     if (about.inputs.length !== 1) throw new TypeError('an aggregation has exactly one input');
     if (about.outputs.some(({ kind }) => kind !== 'number')) throw new TypeError('outputs of an aggregation are numbers');
@@ -50,8 +50,13 @@ export function checked(Plugin) {
   return about;
 }
 
-function requireMethod(Plugin, method) {
-  if (typeof Plugin.prototype[method] !== 'function') throw new TypeError(`the plugin has no method ${method}`);
+function requireMethods(Plugin, required) {
+  if (typeof Plugin.prototype[required] !== 'function') throw new TypeError(`the plugin has no method ${required}`);
+  for (const method of ['configure', 'process', 'advance', 'aggregate', 'save', 'load']) {
+    if (Plugin.prototype[method]?.constructor.name === 'AsyncFunction') {
+      throw new TypeError(`${method} must not be async: its results are taken when it returns`);
+    }
+  }
 }
 
 function ports(field, given) {
