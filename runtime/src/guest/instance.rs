@@ -134,7 +134,6 @@ impl Instance {
             }
             let post = name.strip_prefix("cabi_post_");
             match post.and_then(|post| super::blueprint::CALLS.into_iter().find(|call| *call == post)) {
-                Some("contract") => {}
                 Some(call) => drop(posts.insert(call, typed(&store, &func, call, "(i32) -> nothing")?)),
                 None if name == "_initialize" => initialize = Some(func),
                 None => realloc = Some(typed(&store, &func, "cabi_realloc", "(i32, i32, i32, i32) -> i32")?),
@@ -161,7 +160,8 @@ impl Instance {
             return Ok(1);
         }
         self.refuel(CALL)?;
-        let contract = self.call::<_>(CALL, "() -> i32", ())?;
+        let contract = self.call(CALL, "() -> i32", ())?;
+        self.post(CALL, contract)?;
         if contract == 0 || contract > CONTRACT_MAX {
             let (theirs, ours) = (granted::contract_name(contract), granted::contract_name(CONTRACT_MAX));
             return Err(start(format!(
