@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    compile, completions, delete, demo, host, import, journal, plugin, replica, series, serve, sql, station, tail,
-    write,
+    compile, completions, delete, demo, host, import, journal, operator, plugin, replica, series, serve, sql, station,
+    tail, write,
 };
 
 /// Examples at the end of `tidemill --help`.
@@ -74,6 +74,9 @@ pub enum Command {
     /// Build, install and run plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Try new versions of operators, compare, promote, recalculate, verify
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
     /// Look into a journal's files; works while a node runs
     #[command(subcommand)]
     Journal(journal::JournalCommand),

@@ -51,6 +51,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Series(args) => commands::series::run(&context, &args),
         Command::Delete(args) => commands::delete::run(&context, &args),
         Command::Plugin(command) => commands::plugin::run(&context, &command),
+        Command::Operator(command) => commands::operator::run(&context, &command),
         Command::Journal(command) => commands::journal::run(&context, &command),
         Command::Replica(command) => commands::replica::run(&context, &command),
         Command::Station(args) => commands::station::run(&context, &args),

@@ -29,5 +29,7 @@ pub const TOPIC_DATA: &str = "data";
 pub const TOPIC_CATALOG: &str = "catalog";
 /// Name of the compacted topic with installed plugins, by hash. One partition.
 pub const TOPIC_PLUGINS: &str = "plugins";
+/// Name of the topic with outputs of operators that run on trial; as many partitions as the data.
+pub const TOPIC_SHADOW: &str = "shadow";
 /// Name of the topic with records that a follower could not apply. One partition.
 pub const TOPIC_QUARANTINE: &str = "quarantine";

@@ -44,14 +44,49 @@ impl Selector {
     pub fn matches(&self, key: &SeriesKey) -> bool {
         self.alternatives.iter().any(|alternative| alternative.matches(key))
     }
+
+    /// Whether there can be a series that both select.
+    pub fn overlaps(&self, other: &Selector) -> bool {
+        self.alternatives.iter().any(|one| other.alternatives.iter().any(|two| one.overlaps(two)))
+    }
 }
 
 impl Alternative {
+    fn overlaps(&self, other: &Alternative) -> bool {
+        let agree = |(name, pattern): &(String, String)| {
+            other.labels.iter().filter(|(other, _)| other == name).all(|(_, other)| globs_overlap(pattern, other))
+        };
+        globs_overlap(&self.measurement, &other.measurement)
+            && globs_overlap(&self.field, &other.field)
+            && self.labels.iter().all(agree)
+    }
+
     fn matches(&self, key: &SeriesKey) -> bool {
         glob(&self.measurement, key.measurement())
             && glob(&self.field, key.field())
             && self.labels.iter().all(|(name, pattern)| key.label(name).is_some_and(|value| glob(pattern, value)))
     }
+}
+
+/// Whether there is a text that matches both patterns.
+fn globs_overlap(one: &str, two: &str) -> bool {
+    let (one, two): (Vec<char>, Vec<char>) = (one.chars().collect(), two.chars().collect());
+    // reached[j]: the first i characters of `one` and the first j of `two` can match the same text.
+    let mut reached = vec![false; two.len() + 1];
+    reached[0] = true;
+    for j in 0..two.len() {
+        reached[j + 1] = reached[j] && two[j] == '*';
+    }
+    for a in &one {
+        let mut next = vec![false; two.len() + 1];
+        next[0] = reached[0] && *a == '*';
+        for (j, b) in two.iter().enumerate() {
+            // A star on either side takes a character more, or none.
+            next[j + 1] = if *a == '*' || *b == '*' { next[j] || reached[j + 1] } else { reached[j] && a == b };
+        }
+        reached = next;
+    }
+    reached[two.len()]
 }
 
 /// Whether `text` matches `pattern`, in which `*` stands for any run of characters.

@@ -3,7 +3,8 @@
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage, Value as Dynamic};
 use tidemill_model::payload::{
-    DeleteRange, Heartbeat, Label, OperatorDefinition, Quarantined, SamplesBuilder, SamplesView, SeriesDefinition,
+    DeleteRange, Heartbeat, Label, OperatorDefinition, OperatorVersion, Quarantined, SamplesBuilder, SamplesView,
+    SeriesDefinition,
 };
 use tidemill_model::{Quality, SeriesId, Value, ValueType};
 
@@ -113,6 +114,11 @@ fn every_message_survives_another_implementation() {
         start_offsets: vec![1, u64::MAX],
         start_ordinals: vec![0, 7],
         start_journal: 5,
+        shadow: true,
+        cut_offsets: vec![2, 9],
+        previous: vec![1].into(),
+        versions: vec![OperatorVersion { generation: 1, plugin_hash: "aa".into(), plugin: "rollup 1".into() }],
+        load_from: 1,
     };
     let quarantined = Quarantined {
         follower: "r1".into(),
@@ -127,7 +133,7 @@ fn every_message_survives_another_implementation() {
     assert_eq!(Heartbeat::parse(&through("Heartbeat", &heartbeat.to_payload(), 1)), Ok(heartbeat));
     assert_eq!(DeleteRange::parse(&through("DeleteRange", &delete.to_payload(), 3)), Ok(delete));
     assert_eq!(SeriesDefinition::parse(&through("SeriesDefinition", &series.to_payload(), 5)), Ok(series));
-    assert_eq!(OperatorDefinition::parse(&through("OperatorDefinition", &operator.to_payload(), 9)), Ok(operator));
+    assert_eq!(OperatorDefinition::parse(&through("OperatorDefinition", &operator.to_payload(), 14)), Ok(operator));
     assert_eq!(Quarantined::parse(&through("Quarantined", &quarantined.to_payload(), 6)), Ok(quarantined));
 }
 

@@ -93,3 +93,45 @@ proptest! {
         }
     }
 }
+
+/// Every measurement of up to four letters out of `ab`.
+fn short_measurements() -> Vec<String> {
+    let mut all = vec![String::new()];
+    for length in 0..4 {
+        let longer: Vec<_> =
+            all.iter().filter(|text| text.len() == length).flat_map(|t| [format!("{t}a"), format!("{t}b")]).collect();
+        all.extend(longer);
+    }
+    all.retain(|text| !text.is_empty());
+    all
+}
+
+proptest! {
+    #[test]
+    fn selectors_overlap_exactly_when_one_series_is_in_both(one in "[ab*]{1,4}", two in "[ab*]{1,4}") {
+        // Patterns of so few characters that overlap have a common text of up to four letters, as far as they have fixed
+        // ones; a lone star matches any of them.
+        let (first, second): (Selector, Selector) = (one.parse().expect("a pattern"), two.parse().expect("a pattern"));
+        let fixed = |text: &str| text.chars().filter(|c| *c != '*').count();
+        prop_assume!(fixed(&one) + fixed(&two) <= 4);
+        let in_both = short_measurements().iter().any(|measurement| {
+            let key = SeriesKey::new(measurement, "value", Vec::new()).expect("a valid key");
+            first.matches(&key) && second.matches(&key)
+        });
+        prop_assert_eq!(first.overlaps(&second), in_both);
+        prop_assert_eq!(second.overlaps(&first), in_both);
+    }
+}
+
+#[test]
+fn labels_that_exclude_each_other_keep_selectors_apart() {
+    let overlap = |one: &str, two: &str| {
+        let (one, two): (Selector, Selector) = (one.parse().expect("a selector"), two.parse().expect("a selector"));
+        one.overlaps(&two)
+    };
+    assert!(overlap("turbine:power{unit=T1}", "turbine:*{unit=*}"));
+    assert!(overlap("turbine:power{unit=T1}", "turbine:*{site=A}"));
+    assert!(!overlap("turbine:power{unit=T1}", "turbine:power{unit=T2}"));
+    assert!(!overlap("turbine:power", "turbine:flow"));
+    assert!(overlap("pump;turbine:power", "turbine"));
+}

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tidemill_journal::{Catalog, Env, Journal, Share, TOPIC_DATA, TopicPartition};
+use tidemill_journal::{
+    Catalog, Env, Journal, ReadLimits, Retention, Share, TOPIC_DATA, TOPIC_SHADOW, TopicConfig, TopicPartition,
+};
 use tidemill_model::Offset;
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
 use tokio::sync::oneshot;
@@ -19,11 +21,13 @@ use crate::error::{DeployError, InstallError, RuntimeError};
 use crate::guest::{Instance, Limits, LogLine, Logs, Plugin, World, engine};
 use crate::history::History;
 use crate::operator::fold::Surroundings;
-use crate::operator::spec::{DeployRequest, Spec, Start};
+use crate::operator::spec::{DeployRequest, Spec};
+use crate::operator::start::Start;
 use crate::operator::status::OperatorStatus;
 use crate::plugins::{PluginInfo, Plugins};
 use crate::shared_plugins;
 use crate::supervisor::Supervisor;
+use crate::versions::{base_name, remembered, shadow_name};
 
 /// What the runtime needs to know.
 #[derive(Clone, Debug)]
@@ -57,6 +61,11 @@ impl RuntimeConfig {
     }
 }
 
+/// Outputs on trial are kept for a week.
+fn shadow_retention() -> Retention {
+    Retention { age: Some(Duration::from_secs(7 * 24 * 3600)), ..Retention::default() }
+}
+
 /// Installed plugins and deployed operators.
 pub struct Runtime {
     pub(crate) config: RuntimeConfig,
@@ -85,6 +94,9 @@ impl Runtime {
         env: Arc<dyn Env>,
     ) -> Result<Arc<Self>, RuntimeError> {
         shared_plugins::create_topic(&*journal).await?;
+        journal
+            .create(TopicConfig { retention: shadow_retention(), ..TopicConfig::new(TOPIC_SHADOW, partitions) })
+            .await?;
         let plugins = Plugins::open(config.dir.join("plugins"), engine()?, config.compiler.clone(), env.clone())?;
         let checkpoint_every = config.checkpoint_every;
         let around = Surroundings { journal, catalog, history, env, partitions, checkpoint_every };
@@ -114,32 +126,88 @@ impl Runtime {
     /// What is wrong with the request, and what to do about it.
     pub async fn deploy(self: &Arc<Self>, request: DeployRequest) -> Result<OperatorStatus, DeployError> {
         let _one_at_a_time = self.deploying.lock().await;
+        let name = request.name.clone();
+        if request.start == Start::State {
+            return Err(DeployError::invalid("only a shadow can start with the state of the present version"));
+        }
+        let mut definition = self.new_definition(request).await?;
+        if let Some(present) = self.definition(&name) {
+            definition.versions = remembered(&present);
+        }
+        self.around.catalog.put_operator(definition).await?;
+        self.status_of(&name)
+    }
+
+    /// A definition of a new generation, checked and tried out.
+    pub(crate) async fn new_definition(
+        self: &Arc<Self>,
+        request: DeployRequest,
+    ) -> Result<OperatorDefinition, DeployError> {
         let info = self.find_plugin(&request.plugin)?;
         self.check_ceiling(&request.limits)?;
-        let name = request.name.clone();
         // Never the number of an operator that was removed: followers would drop the new one's outputs as repetitions.
         let now_ms = u64::try_from(self.around.env.now() / 1_000_000).unwrap_or(0);
-        let generation = self.definition(&name).map_or(now_ms, |old| now_ms.max(old.generation + 1));
+        let taken = [self.definition(&request.name), self.definition(&shadow_name(&request.name))];
+        let generation = taken.iter().flatten().fold(now_ms, |number, old| number.max(old.generation + 1));
         self.try_out(info.hash.clone(), generation, request.clone()).await?;
-        let begin = match request.start {
-            Start::Latest => self.latest().await?,
-            _ => Vec::new(),
-        };
+        self.check_cycles(&info, &request)?;
+        let begin = self.begin(&request.start).await?;
         let config = serde_json::to_string(&request).expect("a deploy request has a JSON form");
-        let state = OperatorState::Running as u32;
-        let definition = OperatorDefinition {
-            name: name.clone(),
+        Ok(OperatorDefinition {
+            name: request.name,
             plugin_hash: info.hash,
             config,
-            state,
+            state: OperatorState::Running as u32,
             generation,
             plugin: info.name,
             start_offsets: begin.iter().map(|(offset, _)| offset.0).collect(),
             start_ordinals: begin.iter().map(|(_, ordinal)| *ordinal).collect(),
             start_journal: self.around.journal.identity().id,
-        };
-        self.around.catalog.put_operator(definition).await?;
-        self.status_of(&name)
+            ..OperatorDefinition::default()
+        })
+    }
+
+    /// Refuses an operator whose outputs would come back to its inputs through others.
+    fn check_cycles(&self, info: &PluginInfo, request: &DeployRequest) -> Result<(), DeployError> {
+        let world = if info.world == World::Aggregation.name() { World::Aggregation } else { World::Calculation };
+        let new = Spec::new(request, (&info.hash, 0), world, &info.about())?;
+        let definitions = self.around.catalog.operators();
+        let others = definitions.iter().filter(|other| !other.shadow && other.name != request.name);
+        let others: Vec<_> = others.filter_map(|other| self.spec_of(other)).collect();
+        // From the new operator along its outputs; `way[i]` came after `from`.
+        let mut way: Vec<(&Spec, Option<usize>)> = Vec::new();
+        let mut open = vec![(&new, None)];
+        while let Some((spec, from)) = open.pop() {
+            for next in others.iter().filter(|next| spec.feeds(next)) {
+                if way.iter().any(|(seen, _)| seen.name == next.name) {
+                    continue;
+                }
+                way.push((next, from));
+                if next.feeds(&new) {
+                    let mut names = vec![new.name.as_str(), next.name.as_str()];
+                    let mut back = from;
+                    while let Some((spec, before)) = back.and_then(|index: usize| way.get(index)) {
+                        names.insert(1, &spec.name);
+                        back = *before;
+                    }
+                    names.push(&new.name);
+                    let circle = names.join(" → ");
+                    return Err(DeployError::invalid(format!(
+                        "its outputs would come back to it: {circle}; narrow the inputs of one of them"
+                    )));
+                }
+                open.push((next, Some(way.len() - 1)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The parsed request of a definition, if its plugin is known here.
+    pub(crate) fn spec_of(&self, definition: &OperatorDefinition) -> Option<Spec> {
+        let request: DeployRequest = serde_json::from_str(&definition.config).ok()?;
+        let info = self.plugins.find(&definition.plugin_hash)?;
+        let world = if info.world == World::Aggregation.name() { World::Aggregation } else { World::Calculation };
+        Spec::new(&request, (&definition.plugin_hash, definition.generation), world, &info.about()).ok()
     }
 
     /// Runs, pauses or removes an operator.
@@ -189,11 +257,11 @@ impl Runtime {
         Ok((plugin, Arc::new(spec.map_err(|error| error.to_string())?)))
     }
 
-    fn definition(&self, name: &str) -> Option<OperatorDefinition> {
+    pub(crate) fn definition(&self, name: &str) -> Option<OperatorDefinition> {
         self.around.catalog.operators().into_iter().find(|definition| definition.name == name)
     }
 
-    fn no_such_operator(&self, name: &str) -> DeployError {
+    pub(crate) fn no_such_operator(&self, name: &str) -> DeployError {
         let names: Vec<_> = self.around.catalog.operators().into_iter().map(|definition| definition.name).collect();
         let reason = match names.as_slice() {
             [] => format!("there is no operator {name:?}; none is deployed"),
@@ -250,17 +318,43 @@ impl Runtime {
         Ok(trial.configure(&spec.params)?)
     }
 
-    /// The journal's present end: offset and ordinal of each partition.
-    async fn latest(&self) -> Result<Vec<(Offset, u64)>, DeployError> {
-        let mut ends = Vec::with_capacity(self.around.partitions as usize);
-        for partition in 0..self.around.partitions {
-            let bounds = self.around.journal.bounds(&TopicPartition::new(TOPIC_DATA, partition)).await?;
-            ends.push((bounds.durable, bounds.records));
+    /// Where an operator begins: offset and ordinal of each partition; nothing for the journal's beginning.
+    async fn begin(&self, start: &Start) -> Result<Vec<(Offset, u64)>, DeployError> {
+        if let Start::Position(position) = start
+            && (position.journal != self.around.journal.identity()
+                || position.offsets.len() != self.around.partitions as usize)
+        {
+            return Err(DeployError::invalid("the position to start at is of another journal"));
         }
-        Ok(ends)
+        if matches!(start, Start::Earliest | Start::State) {
+            return Ok(Vec::new());
+        }
+        let mut places = Vec::with_capacity(self.around.partitions as usize);
+        for partition in 0..self.around.partitions {
+            let at = TopicPartition::new(TOPIC_DATA, partition);
+            let bounds = self.around.journal.bounds(&at).await?;
+            let offset = match start {
+                Start::Time(time) => self.around.journal.find(&at, *time).await?,
+                Start::Position(position) => position.offsets[partition as usize].clamp(bounds.start, bounds.durable),
+                _ => bounds.durable,
+            };
+            places.push(match offset < bounds.durable {
+                true => self.first_from(&at, offset).await?,
+                false => (bounds.durable, bounds.records),
+            });
+        }
+        Ok(places)
     }
 
-    fn status_of(&self, name: &str) -> Result<OperatorStatus, DeployError> {
+    /// Offset and ordinal of the first record from `offset` on; there is one.
+    async fn first_from(&self, at: &TopicPartition, offset: Offset) -> Result<(Offset, u64), DeployError> {
+        let batch = self.around.journal.read(at, offset, ReadLimits { bytes: 1, ..ReadLimits::default() }).await?;
+        let record =
+            batch.records.first().ok_or_else(|| DeployError::invalid("the record to start at is not there"))?;
+        Ok((record.offset, record.ordinal))
+    }
+
+    pub(crate) fn status_of(&self, name: &str) -> Result<OperatorStatus, DeployError> {
         let definition = self.definition(name).ok_or_else(|| self.no_such_operator(name))?;
         Ok(self.status(&definition, &self.supervisor.lock(), self.around.env.now()))
     }
@@ -270,6 +364,10 @@ impl Runtime {
         let is_paused = definition.operator_state() == Some(OperatorState::Paused);
         let mut status = OperatorStatus {
             name: definition.name.clone(),
+            shadow_of: definition.shadow.then(|| base_name(&definition.name).to_owned()),
+            generation: definition.generation,
+            versions: definition.versions.len(),
+            can_roll_back: !definition.previous.is_empty(),
             plugin: definition.plugin.clone(),
             hash: definition.plugin_hash.clone(),
             world: info.map_or_else(|| World::Calculation.name().to_owned(), |info| info.world),

@@ -19,6 +19,7 @@ use crate::operator::fold::OperatorFold;
 use crate::operator::status::Shared;
 use crate::runtime::Runtime;
 use crate::shared_plugins;
+use crate::versions::base_name;
 
 /// How long the supervisor sleeps when the catalog is quiet.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -66,6 +67,13 @@ impl Supervisor {
         self.operators.get(name).filter(|entry| entry.generation == generation).map(|entry| &entry.shared)
     }
 
+    /// Whether no thread of the operator runs, as its definition in `state` demands.
+    pub(crate) fn has_stopped(&self, name: &str, generation: u64, state: OperatorState) -> bool {
+        self.operators.get(name).is_some_and(|entry| {
+            entry.generation == generation && entry.state == Some(state) && entry.running.is_empty()
+        })
+    }
+
     /// Takes out the threads of operators that are not to run as they do, and those in partitions that others own now.
     fn take_outdated(&mut self, wanted: &[OperatorDefinition], owned: &[u32]) -> Vec<Running> {
         let mut outdated = Vec::new();
@@ -93,6 +101,21 @@ fn begin(definition: &OperatorDefinition, partition: u32, journal: JournalIdenti
         (Some(offset), Some(ordinal)) => Ok(Cursor::at(Offset(offset), ordinal)),
         _ => Ok(Cursor::default()),
     }
+}
+
+/// Names of the directories with the checkpoints that a definition needs: its own, those of the version that it can be
+/// rolled back to, and those that it starts with.
+fn checkpoint_dirs(definition: &OperatorDefinition) -> Vec<String> {
+    let name = base_name(&definition.name);
+    let previous = OperatorDefinition::parse(&definition.previous).map_or(0, |previous| previous.generation);
+    let generations = [definition.generation, previous, definition.load_from];
+    generations.into_iter().filter(|number| *number > 0).map(|number| format!("{name}-{number}")).collect()
+}
+
+/// Outputs of inputs before this are on trial.
+fn cut(definition: &OperatorDefinition, partition: u32) -> Offset {
+    let cut = definition.cut_offsets.get(partition as usize).copied().unwrap_or(0);
+    Offset(if definition.shadow { u64::MAX } else { cut })
 }
 
 impl Runtime {
@@ -181,10 +204,11 @@ impl Runtime {
     ) -> Result<(), String> {
         self.fetch(&definition.plugin_hash).await?;
         let (plugin, spec) = self.load(definition)?;
-        let dir = self.operator_dir(&definition.name, definition.generation);
+        let dir = self.operator_dir(&spec.name, definition.generation);
         let checkpoints = CheckpointFile::new(&dir, partition);
         let (around, begin) = (&self.around, begin(definition, partition, self.around.journal.identity())?);
-        let (fold, cursor) = OperatorFold::open(around, (plugin, spec), partition, checkpoints, shared.clone(), begin)?;
+        let place = (begin, cut(definition, partition));
+        let (fold, cursor) = OperatorFold::open(around, (plugin, spec), partition, checkpoints, shared.clone(), place)?;
         let name = format!("operator {}", definition.name);
         let (journal, env) = (self.around.journal.clone(), self.around.env.clone());
         let follower = Follower::new(&name, TOPIC_DATA, vec![partition], vec![cursor], fold, journal, env)
@@ -226,8 +250,7 @@ impl Runtime {
             return;
         };
         let deployed = self.around.catalog.operators();
-        let keep: BTreeSet<_> =
-            deployed.iter().map(|definition| format!("{}-{}", definition.name, definition.generation)).collect();
+        let keep: BTreeSet<_> = deployed.iter().flat_map(checkpoint_dirs).collect();
         let Ok(entries) = std::fs::read_dir(self.operators_dir()) else {
             return;
         };

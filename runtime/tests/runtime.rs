@@ -177,9 +177,7 @@ async fn an_operator_whose_plugin_nobody_has_fails_alone_and_says_so() {
         state: OperatorState::Running as u32,
         generation: 1,
         plugin: "sums".into(),
-        start_offsets: Vec::new(),
-        start_ordinals: Vec::new(),
-        start_journal: 0,
+        ..OperatorDefinition::default()
     };
     node.catalog.put_operator(definition).await.unwrap();
     let env = SystemEnv::new();

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod host;
 pub mod import;
 pub mod journal;
+pub mod operator;
 pub mod plugin;
 pub mod replica;
 pub mod series;

@@ -150,6 +150,35 @@ pub struct OperatorDefinition {
     /// Id of the journal in which that is so.
     #[prost(fixed64, tag = "9")]
     pub start_journal: u64,
+    /// It runs beside the operator of its config's name, and its outputs go to the topic `shadow`.
+    #[prost(bool, tag = "10")]
+    pub shadow: bool,
+    /// Outputs of earlier inputs of each partition go to the topic `shadow`.
+    #[prost(fixed64, repeated, tag = "11")]
+    pub cut_offsets: Vec<u64>,
+    /// The definition that this one was promoted over, encoded, without its own previous.
+    #[prost(bytes = "bytes", tag = "12")]
+    pub previous: bytes::Bytes,
+    /// What ran under this name before, oldest first.
+    #[prost(message, repeated, tag = "13")]
+    pub versions: Vec<OperatorVersion>,
+    /// The generation whose state it starts with; 0: with none.
+    #[prost(fixed64, tag = "14")]
+    pub load_from: u64,
+}
+
+/// A generation of an operator.
+#[derive(Clone, PartialEq, Message)]
+pub struct OperatorVersion {
+    /// Its number.
+    #[prost(fixed64, tag = "1")]
+    pub generation: u64,
+    /// Hash of its plugin, lower-case hex.
+    #[prost(string, tag = "2")]
+    pub plugin_hash: String,
+    /// The plugin's own name and version, for people.
+    #[prost(string, tag = "3")]
+    pub plugin: String,
 }
 
 impl OperatorDefinition {

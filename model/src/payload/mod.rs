@@ -8,6 +8,7 @@ pub mod samples;
 mod catalog;
 
 pub use catalog::{
-    DeleteRange, Heartbeat, Label, OperatorDefinition, OperatorState, PayloadError, Quarantined, SeriesDefinition,
+    DeleteRange, Heartbeat, Label, OperatorDefinition, OperatorState, OperatorVersion, PayloadError, Quarantined,
+    SeriesDefinition,
 };
 pub use samples::{SamplesBuilder, SamplesView};

@@ -77,7 +77,7 @@ impl OperatorFold {
         partition: u32,
         checkpoints: CheckpointFile,
         shared: Arc<Shared>,
-        begin: Cursor,
+        (begin, cut): (Cursor, Offset),
     ) -> Result<(Self, Cursor), String> {
         let env = around.env.clone();
         let factory = GuestFactory { plugin, spec: spec.clone(), logs: shared.logs.clone(), env: env.clone() };
@@ -92,7 +92,7 @@ impl OperatorFold {
             partition,
             inputs: Inputs::new(spec.clone(), catalog.clone()),
             kernel: kernel.map_err(|error| error.to_string())?,
-            outputs: Outputs::new(spec.clone(), catalog, journal, partition, around.partitions),
+            outputs: Outputs::new(spec.clone(), catalog, journal, (partition, cut), around.partitions),
             own: (0..around.partitions).map(|p| producer(&spec, around.journal.identity(), p)).collect(),
             rows: OutputRows::default(),
             computed: None,

@@ -8,10 +8,11 @@ mod calculation;
 pub(crate) mod checkpoint;
 pub(crate) mod fold;
 mod inputs;
-mod outputs;
+pub(crate) mod outputs;
 pub(crate) mod spec;
+pub(crate) mod start;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
-mod wait;
+pub(crate) mod wait;
 mod windows;

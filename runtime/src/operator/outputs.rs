@@ -13,7 +13,7 @@ use futures::FutureExt;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use tidemill_journal::{ApplyError, Catalog, Journal, JournalError, Receipt, TOPIC_DATA, TopicPartition};
+use tidemill_journal::{ApplyError, Catalog, Journal, JournalError, Receipt, TOPIC_DATA, TOPIC_SHADOW, TopicPartition};
 use tidemill_model::payload::SamplesBuilder;
 use tidemill_model::{
     JournalIdentity, NewRecord, Offset, ProducerId, Quality, RecordKind, Series, SeriesId, ValueType,
@@ -38,6 +38,10 @@ pub(crate) struct Outputs {
     producer: ProducerId,
     /// `[group * ports + port]`
     series: Vec<Output>,
+    /// Outputs of inputs before this are on trial.
+    cut: Offset,
+    /// Into the topic for outputs on trial, and into the data.
+    shadow_lanes: Vec<Lane>,
     lanes: Vec<Lane>,
     builders: Vec<SamplesBuilder>,
 }
@@ -56,7 +60,17 @@ struct Lane {
 /// The producer of an operator's outputs from one input partition. Sequences are offsets of one journal: in a copy of it
 /// the operator is another producer, or followers would take its new outputs for repetitions.
 pub(crate) fn producer(spec: &Spec, journal: JournalIdentity, input_partition: u32) -> ProducerId {
-    ProducerId::from_name(&format!("operator/{}/{}/{input_partition}/{journal}", spec.name, spec.generation))
+    producer_of(&spec.name, spec.generation, journal, input_partition)
+}
+
+/// The same, by name and generation.
+pub(crate) fn producer_of(
+    operator: &str,
+    generation: u64,
+    journal: JournalIdentity,
+    input_partition: u32,
+) -> ProducerId {
+    ProducerId::from_name(&format!("operator/{operator}/{generation}/{input_partition}/{journal}"))
 }
 
 impl Outputs {
@@ -64,13 +78,14 @@ impl Outputs {
         spec: Arc<Spec>,
         catalog: Arc<Catalog>,
         journal: Arc<dyn Journal>,
-        input_partition: u32,
+        (input_partition, cut): (u32, Offset),
         partitions: u32,
     ) -> Self {
         let producer = producer(&spec, journal.identity(), input_partition);
-        let lanes = (0..partitions).map(|partition| Lane::new(TopicPartition::new(TOPIC_DATA, partition))).collect();
+        let lanes = |topic: &str| (0..partitions).map(|p| Lane::new(TopicPartition::new(topic, p))).collect();
+        let (shadow_lanes, lanes) = (lanes(TOPIC_SHADOW), lanes(TOPIC_DATA));
         let builders = (0..partitions).map(|_| SamplesBuilder::new()).collect();
-        Self { spec, catalog, journal, producer, series: Vec::new(), lanes, builders }
+        Self { spec, catalog, journal, producer, series: Vec::new(), cut, shadow_lanes, lanes, builders }
     }
 
     /// Registers the output series of groups that are new. Returns what was refused.
@@ -117,7 +132,8 @@ impl Outputs {
     /// # Errors
     /// When the journal does not take them now; nothing has changed then.
     pub(crate) fn emit(&mut self, offset: Offset, rows: &OutputRows) -> Result<u64, ApplyError> {
-        for lane in &mut self.lanes {
+        let lanes = if offset < self.cut { &mut self.shadow_lanes } else { &mut self.lanes };
+        for lane in &mut *lanes {
             lane.make_room(&self.journal)?;
         }
         let (ports, mut first, mut lost) = (self.spec.outputs.len(), 0, 0);
@@ -140,7 +156,7 @@ impl Outputs {
                 }
             }
         }
-        for (builder, lane) in self.builders.iter_mut().zip(&mut self.lanes) {
+        for (builder, lane) in self.builders.iter_mut().zip(lanes) {
             if !builder.is_empty() {
                 lane.push(NewRecord {
                     producer: self.producer,
@@ -156,13 +172,14 @@ impl Outputs {
 
     /// Hands everything over, without waiting for it to become durable.
     pub(crate) fn push(&mut self) -> Result<(), ApplyError> {
-        self.lanes.iter_mut().try_for_each(|lane| lane.push_all(&self.journal))
+        let mut lanes = self.shadow_lanes.iter_mut().chain(&mut self.lanes);
+        lanes.try_for_each(|lane| lane.push_all(&self.journal))
     }
 
     /// Waits until everything is durable.
     pub(crate) fn flush(&mut self) -> Result<(), ApplyError> {
         self.push()?;
-        self.lanes.iter_mut().try_for_each(Lane::wait)
+        self.shadow_lanes.iter_mut().chain(&mut self.lanes).try_for_each(Lane::wait)
     }
 }
 

@@ -8,6 +8,7 @@ use tidemill_model::{Selector, SeriesKey, ValueType};
 
 use crate::error::DeployError;
 use crate::guest::{About, Kind, Limits, Port, World};
+use crate::operator::start::Start;
 
 /// Longest name of an operator, characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -15,17 +16,6 @@ const NAME_CHARS_MAX: usize = 64;
 const DEFAULT_LATENESS: &str = "2s";
 /// The output's measurement unless the operator says otherwise.
 const DEFAULT_OUTPUT: &str = "{measurement}_{operator}";
-
-/// Where a new operator begins to read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Start {
-    /// At the oldest record there is.
-    Earliest,
-    /// Behind the newest record at the time of the deploy.
-    #[default]
-    Latest,
-}
 
 /// A plugin to be deployed, as users write it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -128,6 +118,22 @@ impl Spec {
         let kind = if value_type == ValueType::Text { Kind::Text } else { Kind::Number };
         let port = self.inputs.iter().position(|(selector, takes)| *takes == kind && selector.matches(key))?;
         Some(port as u32)
+    }
+
+    /// Whether this operator's outputs can be inputs of `other`.
+    pub(crate) fn feeds(&self, other: &Spec) -> bool {
+        let takes = |kind: Kind| self.output_kinds.contains(&kind);
+        other.inputs.iter().any(|(selector, kind)| takes(*kind) && self.own.overlaps(selector))
+    }
+
+    /// How much later than a source time the rows may be stamped that its outputs depend on, ns.
+    pub(crate) fn reach_ns(&self) -> i64 {
+        self.window_ns.saturating_add(self.lateness_ns).saturating_add(1)
+    }
+
+    /// Whether its outputs can go to a series of this name.
+    pub(crate) fn makes(&self, key: &SeriesKey) -> bool {
+        self.own.matches(key)
     }
 
     /// The values of the group's labels; `None` if the series lacks one of them.

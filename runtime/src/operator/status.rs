@@ -85,6 +85,15 @@ impl Shared {
 pub struct OperatorStatus {
     /// Its name.
     pub name: String,
+    /// The operator that it runs in the shadow of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_of: Option<String>,
+    /// Which deploy it is of: grows with every new version.
+    pub generation: u64,
+    /// Versions that ran under this name before.
+    pub versions: usize,
+    /// Whether there is a version to roll back to.
+    pub can_roll_back: bool,
     /// The plugin's own name.
     pub plugin: String,
     /// The plugin's hash.

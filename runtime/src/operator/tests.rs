@@ -148,7 +148,14 @@ impl World1 {
 
     fn open(&self) -> Result<(OperatorFold, Cursor), String> {
         let parts = (self.plugin.clone(), self.spec.clone());
-        OperatorFold::open(&self.around, parts, 0, self.checkpoints(), self.shared.clone(), Cursor::default())
+        OperatorFold::open(
+            &self.around,
+            parts,
+            0,
+            self.checkpoints(),
+            self.shared.clone(),
+            (Cursor::default(), Offset(0)),
+        )
     }
 
     /// Follows the journal's present content from the last checkpoint and crashes after `count` records at the latest,

@@ -36,7 +36,11 @@ fn selector(text: &str) -> Result<Selector, ApiError> {
     text.parse().map_err(|error: SelectorError| ApiError::invalid(error.to_string()))
 }
 
-async fn json_body<T: serde::de::DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, ApiError> {
+pub(super) async fn json_body<T: serde::de::DeserializeOwned>(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, ApiError> {
     let body = receive(body, headers, JSON_BYTES_MAX, &*app.env).await?;
     serde_json::from_slice(&body).map_err(|error| ApiError::invalid(format!("the body is not as expected: {error}")))
 }
@@ -81,7 +85,7 @@ struct Deletion {
 }
 
 /// Nanoseconds as a number, or as text, for languages whose numbers cannot hold them.
-fn nanoseconds(value: &Value, name: &str) -> Result<i64, ApiError> {
+pub(super) fn nanoseconds(value: &Value, name: &str) -> Result<i64, ApiError> {
     let time = value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
     time.ok_or_else(|| ApiError::invalid(format!("{name} is {value}: write nanoseconds since 1970 as an integer")))
 }
@@ -144,7 +148,7 @@ pub(crate) async fn install(State(app): State<Arc<App>>, headers: HeaderMap, bod
     }
 }
 
-fn deploy_error(error: DeployError) -> ApiError {
+pub(super) fn deploy_error(error: DeployError) -> ApiError {
     let message = error.to_string();
     match error {
         DeployError::NotFound { .. } => ApiError::not_found(message),

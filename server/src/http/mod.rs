@@ -1,6 +1,7 @@
 //! The HTTP surface: routes, and the handlers that belong to no other part.
 
 mod admin;
+mod operators;
 mod page;
 mod sql;
 mod status;
@@ -50,6 +51,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/operators/{name}/pause", post(admin::pause))
         .route("/api/v1/operators/{name}/resume", post(admin::resume))
         .route("/api/v1/operators/{name}/logs", get(admin::logs))
+        .route("/api/v1/operators/{name}/shadow", post(operators::shadow).delete(operators::discard))
+        .route("/api/v1/operators/{name}/diff", get(operators::diff))
+        .route("/api/v1/operators/{name}/promote", post(operators::promote))
+        .route("/api/v1/operators/{name}/rollback", post(operators::roll_back))
+        .route("/api/v1/operators/{name}/rewind", post(operators::rewind))
+        .route("/api/v1/operators/{name}/recalc", post(operators::recalc))
+        .route("/api/v1/operators/{name}/verify", post(operators::verify))
+        .route("/api/v1/lineage", get(operators::lineage))
         .route("/api/v1/replicas/{name}/rebuild", post(admin::rebuild));
     let router = page::add(pages.merge(influx).merge(api));
     grpc(router, &app)

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::commands::operator::start;
 use crate::commands::series::text;
 use crate::exit::{Exit, ended};
 use crate::output::{self, Context, say};
@@ -42,8 +43,8 @@ pub struct DeployArgs {
     /// How long samples may come late before a window is closed, such as 2s
     #[arg(long)]
     pub lateness: Option<String>,
-    /// Where it starts to read [default: latest]
-    #[arg(long, value_parser = ["earliest", "latest"])]
+    /// Where it starts to read: earliest, latest, a time of appending (a date, RFC 3339, -2h) or a position [default: latest]
+    #[arg(long, allow_hyphen_values = true)]
     pub start: Option<String>,
     /// Only show the request
     #[arg(long)]
@@ -82,16 +83,11 @@ pub fn request(args: &DeployArgs) -> Result<Value, String> {
     if inputs.is_empty() {
         return Err("name what the plugin reads: --input value=measurement:field".to_owned());
     }
-    let mut params = Map::new();
-    for param in &args.param {
-        let (name, value) = pair("--param", param)?;
-        // What reads as JSON (a number, true, a list) is that; everything else is text.
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-        params.insert(name.to_owned(), value);
-    }
+    let params = params(&args.param)?;
     let mut request = json!({ "name": args.name, "plugin": args.plugin, "inputs": inputs, "params": params });
+    let start = args.start.as_deref().map(start).transpose().map_err(|error| error.to_string())?;
     let optional =
-        [("output", &args.output), ("window", &args.window), ("lateness", &args.lateness), ("start", &args.start)];
+        [("output", &args.output), ("window", &args.window), ("lateness", &args.lateness), ("start", &start)];
     for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         request[name] = Value::from(value.as_str());
     }
@@ -99,6 +95,18 @@ pub fn request(args: &DeployArgs) -> Result<Value, String> {
         request["group_by"] = Value::from(labels.clone());
     }
     Ok(request)
+}
+
+/// Parameters from options of the form name=value. What reads as JSON (a number, true, a list) is that; everything else is text.
+///
+/// # Errors
+/// Which option is malformed.
+pub(crate) fn params(options: &[String]) -> Result<Map<String, Value>, String> {
+    let parse = |option: &String| {
+        let (name, value) = pair("--param", option)?;
+        Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
+    };
+    options.iter().map(parse).collect()
 }
 
 fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, &'a str), String> {

@@ -1,0 +1,153 @@
+//! Running operators again, beside the ones that run: to compare versions, to prove outputs, to calculate history anew, and
+//! to tell where a sample comes from.
+//!
+//! A rerun is the operator's own code on a journal that keeps outputs for itself (`captured`), with checkpoints in a
+//! directory that goes away. There is no second implementation of anything.
+
+mod captured;
+mod diff;
+mod lineage;
+mod recalc;
+mod samples;
+mod verify;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tidemill_journal::{ApplyError, Cursor, Fold, TopicPartition};
+use tidemill_model::payload::OperatorDefinition;
+use tidemill_model::{Offset, ProducerId, Record, RecordKind, TimeRange};
+
+use crate::error::DeployError;
+use crate::operator::checkpoint::CheckpointFile;
+use crate::operator::fold::{OperatorFold, Surroundings};
+use crate::operator::outputs::producer;
+use crate::operator::status::Shared;
+use crate::rerun::captured::Captured;
+use crate::runtime::Runtime;
+
+pub use diff::DiffReport;
+pub use lineage::{Lineage, Origin};
+pub use recalc::{RecalcReport, RecalcRequest};
+pub(crate) use samples::Samples;
+pub use samples::{Comparison, Difference};
+pub use verify::VerifyReport;
+
+/// An operator in one partition that runs again from nothing.
+struct Rerun {
+    fold: OperatorFold,
+    captured: Arc<Captured>,
+    shared: Arc<Shared>,
+    partition: u32,
+    dir: PathBuf,
+}
+
+impl Drop for Rerun {
+    fn drop(&mut self) {
+        // What is left behind is deleted at the next start of the node.
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Rerun {
+    /// Starts the operator of `definition` in `partition`, with `dir` for its checkpoints. Compiles perhaps: only on a
+    /// thread of its own.
+    fn open(runtime: &Runtime, definition: &OperatorDefinition, partition: u32) -> Result<Self, DeployError> {
+        let (plugin, spec) = runtime.load(definition).map_err(DeployError::invalid)?;
+        let captured = Captured::new(runtime.around.journal.clone());
+        let around = Surroundings { journal: captured.clone(), ..runtime.around.clone() };
+        let number = runtime.around.env.random();
+        let dir = runtime.operators_dir().join(format!("rerun-{number:016x}"));
+        let shared = Shared::new(runtime.around.partitions);
+        let checkpoints = CheckpointFile::new(&dir, partition);
+        let place = (Cursor::default(), Offset(0));
+        let opened = OperatorFold::open(&around, (plugin, spec), partition, checkpoints, shared.clone(), place);
+        let (fold, _) = opened.map_err(DeployError::invalid)?;
+        Ok(Self { fold, captured, shared, partition, dir })
+    }
+
+    /// Applies a record. What the plugin refuses is counted as it is in the operator itself.
+    fn apply(&mut self, record: &Record) -> Result<(), DeployError> {
+        loop {
+            match self.fold.apply(self.partition, record) {
+                Ok(_) | Err(ApplyError::Refused(_)) => return Ok(()),
+                Err(ApplyError::Halt(reason)) => return Err(DeployError::invalid(reason)),
+                Err(ApplyError::Retry(_)) => {}
+            }
+        }
+    }
+
+    /// Adds what the operator has put out since the last call, with its inputs' offsets, to `samples`.
+    fn collect(
+        &mut self,
+        samples: &mut Samples,
+        range: TimeRange,
+        is_wanted: impl Fn(Offset) -> bool,
+    ) -> Result<(), DeployError> {
+        let cursor = Cursor::default();
+        self.fold.commit(std::slice::from_ref(&cursor)).map_err(|error| DeployError::invalid(error.to_string()))?;
+        for record in self.captured.take().iter().filter(|record| is_wanted(Offset(record.sequence))) {
+            samples.add(&record.payload, range)?;
+        }
+        Ok(())
+    }
+
+    /// The newest error, if there was one.
+    fn error(&self) -> Option<String> {
+        self.shared.last_error.lock().clone()
+    }
+}
+
+impl Runtime {
+    /// The producers of an operator's outputs, by input partition.
+    fn producers_of(&self, definition: &OperatorDefinition) -> Result<Vec<ProducerId>, DeployError> {
+        let missing = || DeployError::invalid(format!("the plugin of {} is not installed here", definition.name));
+        let spec = self.spec_of(definition).ok_or_else(missing)?;
+        let journal = self.around.journal.identity();
+        Ok((0..self.around.partitions).map(|partition| producer(&spec, journal, partition)).collect())
+    }
+
+    /// Everything that `producers` have written to a topic and that lies in `range`, of inputs that are wanted.
+    async fn written(
+        &self,
+        topic: &str,
+        producers: &HashSet<ProducerId>,
+        range: TimeRange,
+        is_wanted: impl Fn(Offset) -> bool,
+    ) -> Result<Samples, DeployError> {
+        let mut samples = Samples::default();
+        for partition in 0..self.around.partitions {
+            let at = TopicPartition::new(topic, partition);
+            // An output is appended after its inputs, and those are rarely stamped later than they are appended.
+            let mut next = self.around.journal.find(&at, range.start).await?;
+            let end = self.around.journal.bounds(&at).await?.durable;
+            while next < end {
+                let batch = self.around.journal.read(&at, next, Default::default()).await?;
+                let own = batch.records.iter().filter(|record| record.kind() == Some(RecordKind::Samples));
+                for record in own.filter(|r| producers.contains(&r.producer) && is_wanted(Offset(r.sequence))) {
+                    samples.add(&record.payload, range)?;
+                }
+                if batch.next <= next {
+                    break;
+                }
+                next = batch.next;
+            }
+        }
+        Ok(samples)
+    }
+
+    /// Runs `work` on a thread of its own, where it may compute for long and wait.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        name: &str,
+        work: impl FnOnce(Arc<Self>) -> Result<T, DeployError> + Send + 'static,
+    ) -> Result<T, DeployError> {
+        let (answer, result) = tokio::sync::oneshot::channel();
+        let runtime = self.clone();
+        // Nobody may be waiting any more; that is fine.
+        let attempt = async move { drop(answer.send(work(runtime))) };
+        drop(self.around.env.spawn_thread(name, Box::pin(attempt)));
+        result.await.unwrap_or_else(|_| Err(DeployError::invalid(format!("{name} has failed: see the node's log"))))
+    }
+}

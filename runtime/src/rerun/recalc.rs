@@ -1,0 +1,299 @@
+//! Calculating a stretch of history anew, from what the replicas hold now.
+//!
+//! An operator runs again from nothing over the rows of its inputs, sorted by source time, from some time before the range
+//! (a stateful plugin has to warm up) to its end; its outputs in the range are compared with what stands there. A preview
+//! ends here. Otherwise what is gone is deleted, what is new or different is written, in that order, and then the
+//! operators that take these outputs follow, nearest first.
+//!
+//! A recalculation differs from what ran live in one thing: rows come sorted, so nothing is late.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use tidemill_journal::{TOPIC_DATA, TopicPartition};
+use tidemill_model::payload::{DeleteRange, Heartbeat, OperatorDefinition, SamplesBuilder};
+use tidemill_model::{NewRecord, Offset, ProducerId, Record, RecordKind, Series, SeriesId, TimeRange};
+
+use super::samples::same;
+use super::{Comparison, Rerun, Samples};
+use crate::error::DeployError;
+use crate::operator::wait::block_on;
+use crate::runtime::Runtime;
+
+/// Rows per record that a rerun gets.
+const ROWS_PER_RECORD: usize = 4096;
+/// Samples per record that is written.
+const SAMPLES_PER_RECORD: usize = 100_000;
+/// Times to ask history for before giving up; each waits for seconds.
+const ATTEMPTS_MAX: usize = 12;
+
+/// What to calculate anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecalcRequest {
+    /// Outputs with source times in this range are replaced.
+    pub range: TimeRange,
+    /// Inputs are read from so long before the range, ns.
+    pub warm_up_ns: i64,
+    /// Only tell what would change.
+    pub preview: bool,
+    /// Go on with the operators that take the outputs.
+    pub cascade: bool,
+}
+
+/// What a recalculation of one operator has changed, or would: `first` is what stood there, `second` what is calculated now.
+#[derive(Debug, Serialize)]
+pub struct RecalcReport {
+    /// The operator.
+    pub operator: String,
+    /// Input rows that were read.
+    pub rows: u64,
+    /// How the samples of the range differ.
+    pub samples: Comparison,
+    /// Whether the differences have been written.
+    pub is_written: bool,
+    /// The newest error of the plugin.
+    pub error: Option<String>,
+}
+
+impl Runtime {
+    /// Calculates a range of an operator's outputs anew, and then, if that was asked for, those of its dependents.
+    ///
+    /// # Errors
+    /// When there is no such operator, or history is not available.
+    pub async fn recalc(
+        self: &Arc<Self>,
+        name: &str,
+        request: RecalcRequest,
+    ) -> Result<Vec<RecalcReport>, DeployError> {
+        let definition = self.definition(name).ok_or_else(|| self.no_such_operator(name))?;
+        let affected = if request.cascade { self.with_dependents(&definition) } else { vec![definition] };
+        let mut reports = Vec::new();
+        let mut at_least = self.ends().await?;
+        for definition in affected {
+            let needed = at_least.clone();
+            let work = move |runtime: Arc<Runtime>| runtime.recalc_one(&definition, request, &needed);
+            let (report, ends) = self.aside("recalc", work).await?;
+            reports.push(report);
+            at_least = ends;
+        }
+        Ok(reports)
+    }
+
+    /// An operator and everything downstream of it, so that each comes after all that it takes from.
+    fn with_dependents(&self, first: &OperatorDefinition) -> Vec<OperatorDefinition> {
+        let definitions = self.around.catalog.operators();
+        let others = definitions.iter().filter(|other| !other.shadow && other.name != first.name);
+        let specs: BTreeMap<_, _> =
+            others.filter_map(|other| Some((other.name.clone(), self.spec_of(other)?))).collect();
+        let Some(own) = self.spec_of(first) else {
+            return vec![first.clone()];
+        };
+        // Deploys refuse circles, so going by the longest way from the first ends.
+        let mut depth: BTreeMap<String, usize> = BTreeMap::new();
+        let mut open = vec![(own.name.clone(), 0)];
+        while let Some((name, reached)) = open.pop() {
+            let from = if name == own.name { &own } else { &specs[&name] };
+            for (next, _) in specs.iter().filter(|(_, spec)| from.feeds(spec)) {
+                let known = depth.get(next).copied().unwrap_or(0);
+                if known <= reached && reached < specs.len() {
+                    depth.insert(next.clone(), reached + 1);
+                    open.push((next.clone(), reached + 1));
+                }
+            }
+        }
+        let mut names: Vec<_> = depth.into_iter().collect();
+        names.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
+        let find = |name: &String| definitions.iter().find(|definition| definition.name == *name).cloned();
+        std::iter::once(first.clone()).chain(names.iter().filter_map(|(name, _)| find(name))).collect()
+    }
+
+    /// The journal's end in every partition.
+    async fn ends(&self) -> Result<Vec<Offset>, DeployError> {
+        let mut ends = Vec::new();
+        for partition in 0..self.around.partitions {
+            ends.push(self.around.journal.bounds(&TopicPartition::new(TOPIC_DATA, partition)).await?.durable);
+        }
+        Ok(ends)
+    }
+
+    fn recalc_one(
+        &self,
+        definition: &OperatorDefinition,
+        request: RecalcRequest,
+        at_least: &[Offset],
+    ) -> Result<(RecalcReport, Vec<Offset>), DeployError> {
+        let spec = self.spec_of(definition);
+        let spec = spec
+            .ok_or_else(|| DeployError::invalid(format!("the plugin of {} is not installed here", definition.name)))?;
+        let (mut rows, mut new, mut error) = (0, Samples::default(), None);
+        for partition in 0..self.around.partitions {
+            let mut rerun = Rerun::open(self, definition, partition)?;
+            let range = TimeRange::new(
+                request.range.start.saturating_sub(request.warm_up_ns),
+                request.range.end.saturating_add(spec.reach_ns()),
+            );
+            for record in self.inputs_of(&spec, partition, range, at_least)? {
+                rerun.apply(&record)?;
+                rows += super::samples::rows_in(&record);
+                rerun.collect(&mut new, request.range, |_| true)?;
+            }
+            // The first heartbeat ends the business of the rows, the second closes what is open.
+            for _ in 0..2 {
+                rerun.apply(&heartbeat(range.end))?;
+            }
+            rerun.collect(&mut new, request.range, |_| true)?;
+            error = rerun.error().or(error);
+        }
+        let old = self.standing(&spec, request.range, at_least)?;
+        let samples = Comparison::of(&old, &new, &self.around.catalog);
+        let is_written = !request.preview && !samples.is_equal();
+        if is_written {
+            self.replace(&old, &new)?;
+        }
+        let report = RecalcReport { operator: definition.name.clone(), rows, samples, is_written, error };
+        Ok((report, block_on(self.ends())?))
+    }
+
+    /// The rows of an operator's inputs in one partition, by time, as records.
+    fn inputs_of(
+        &self,
+        spec: &crate::operator::spec::Spec,
+        partition: u32,
+        range: TimeRange,
+        at_least: &[Offset],
+    ) -> Result<Vec<Record>, DeployError> {
+        let is_here =
+            |series: &Series| series.key.partition_hash() % u64::from(self.around.partitions) == u64::from(partition);
+        let series = self.around.catalog.series_since(0);
+        let inputs = series.iter().filter(|s| is_here(s) && spec.port_of(&s.key, s.value_type).is_some());
+        let mut columns = Vec::new();
+        let mut order: Vec<(i64, usize, usize)> = Vec::new();
+        for series in inputs {
+            let column = self.past(series.id, range, partition, at_least)?;
+            order.extend(column.times.iter().enumerate().map(|(row, time)| (*time, columns.len(), row)));
+            columns.push((series.id, column));
+        }
+        order.sort_unstable();
+        let mut records = Vec::new();
+        let mut builder = SamplesBuilder::new();
+        for rows in order.chunks(ROWS_PER_RECORD) {
+            for (time, series, row) in rows {
+                let (id, column) = &columns[*series];
+                if let Some(value) = column.values.get(*row) {
+                    builder.push(*id, *time, value, column.quality(*row));
+                }
+            }
+            let offset = records.len() as u64 + 1;
+            records.push(record(RecordKind::Samples, offset, builder.encode().into()));
+        }
+        Ok(records)
+    }
+
+    /// What stands of an operator's outputs in `range`.
+    fn standing(
+        &self,
+        spec: &crate::operator::spec::Spec,
+        range: TimeRange,
+        at_least: &[Offset],
+    ) -> Result<Samples, DeployError> {
+        let mut samples = Samples::default();
+        for series in self.around.catalog.series_since(0).iter().filter(|series| spec.makes(&series.key)) {
+            let partition = (series.key.partition_hash() % u64::from(self.around.partitions)) as u32;
+            let column = self.past(series.id, range, partition, at_least)?;
+            for (row, time) in column.times.iter().enumerate() {
+                if let Some(value) = column.values.get(row) {
+                    samples.values.insert((series.id.0, *time), (value, column.quality(row).0));
+                }
+            }
+        }
+        Ok(samples)
+    }
+
+    fn past(
+        &self,
+        series: SeriesId,
+        range: TimeRange,
+        partition: u32,
+        at_least: &[Offset],
+    ) -> Result<tidemill_model::SampleColumn, DeployError> {
+        let offset = at_least.get(partition as usize).copied().unwrap_or_default();
+        let mut failure = String::new();
+        for _ in 0..ATTEMPTS_MAX {
+            match self.around.history.read(series, range, partition, offset) {
+                Ok(column) => return Ok(column),
+                Err(error) => failure = error.to_string(),
+            }
+        }
+        Err(DeployError::invalid(format!("{failure}: a recalculation needs a replica that keeps up")))
+    }
+
+    /// Deletes what is gone, and writes what is new or different.
+    fn replace(&self, old: &Samples, new: &Samples) -> Result<(), DeployError> {
+        let gone = old.values.keys().filter(|key| !new.values.contains_key(key));
+        let changed = new.values.iter().filter(|(key, value)| old.values.get(key).is_none_or(|old| !same(old, value)));
+        let mut by_partition: BTreeMap<u32, Vec<NewRecord>> = BTreeMap::new();
+        let partition_of = |series: u64| {
+            let key = self.around.catalog.series(SeriesId(series));
+            key.map_or(0, |series| (series.key.partition_hash() % u64::from(self.around.partitions)) as u32)
+        };
+        for (start, series) in gone_by_time(gone) {
+            let by_place = series.into_iter().fold(BTreeMap::<u32, Vec<u64>>::new(), |mut map, id| {
+                map.entry(partition_of(id)).or_default().push(id);
+                map
+            });
+            for (partition, series) in by_place {
+                let range = DeleteRange { series, start, end: start.saturating_add(1) };
+                let record = NewRecord::anonymous(RecordKind::DeleteRange, range.to_payload());
+                by_partition.entry(partition).or_default().push(record);
+            }
+        }
+        let mut builders: BTreeMap<u32, SamplesBuilder> = BTreeMap::new();
+        for ((series, time), (value, quality)) in changed {
+            let partition = partition_of(*series);
+            let builder = builders.entry(partition).or_default();
+            builder.push(SeriesId(*series), *time, value.clone(), tidemill_model::Quality(*quality));
+            if builder.len() >= SAMPLES_PER_RECORD {
+                let record = NewRecord::anonymous(RecordKind::Samples, builder.encode());
+                by_partition.entry(partition).or_default().push(record);
+            }
+        }
+        for (partition, mut builder) in builders {
+            if !builder.is_empty() {
+                let record = NewRecord::anonymous(RecordKind::Samples, builder.encode());
+                by_partition.entry(partition).or_default().push(record);
+            }
+        }
+        for (partition, records) in by_partition {
+            block_on(self.around.journal.append(&TopicPartition::new(TOPIC_DATA, partition), records))?;
+        }
+        Ok(())
+    }
+}
+
+/// Series that lose a sample, by its time.
+fn gone_by_time<'a>(keys: impl Iterator<Item = &'a (u64, i64)>) -> BTreeMap<i64, BTreeSet<u64>> {
+    let mut by_time: BTreeMap<i64, BTreeSet<u64>> = BTreeMap::new();
+    for (series, time) in keys {
+        by_time.entry(*time).or_default().insert(*series);
+    }
+    by_time
+}
+
+fn record(kind: RecordKind, offset: u64, payload: bytes::Bytes) -> Record {
+    Record {
+        offset: Offset(offset),
+        ordinal: offset,
+        kind_number: kind as u8,
+        producer: ProducerId::NONE,
+        epoch: 0,
+        sequence: 0,
+        ingest_time: 0,
+        key: bytes::Bytes::new(),
+        payload,
+    }
+}
+
+fn heartbeat(time: i64) -> Record {
+    record(RecordKind::Heartbeat, u64::MAX, Heartbeat { time }.to_payload())
+}
