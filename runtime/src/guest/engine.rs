@@ -10,6 +10,8 @@ use crate::error::RuntimeError;
 
 /// Deepest guest stack, bytes. The host's threads have 2 MiB, of which the host itself needs little.
 const STACK_BYTES_MAX: usize = 512 << 10;
+/// Address space kept for a linear memory: all that 32 bits can address, so that it never moves while it grows.
+pub(crate) const RESERVED_BYTES: u64 = 4 << 30;
 
 /// Makes the engine.
 ///
@@ -22,6 +24,8 @@ pub fn engine() -> Result<Engine, RuntimeError> {
         .parallel_compilation(true)
         .consume_fuel(true)
         .max_wasm_stack(STACK_BYTES_MAX)
+        .memory_reservation(RESERVED_BYTES)
+        .memory_may_move(false)
         .wasm_relaxed_simd(false)
         .wasm_multi_memory(false)
         .wasm_memory64(false)

@@ -7,6 +7,7 @@ mod blueprint;
 mod calls;
 mod columns;
 mod component;
+mod dirty;
 mod engine;
 mod error;
 mod granted;
