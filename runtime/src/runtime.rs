@@ -383,6 +383,7 @@ impl Runtime {
             last_error: None,
             state_bytes: 0,
             checkpoint_age_ms: None,
+            checkpoint_error: None,
         };
         if let Some(shared) = supervisor.shared_of(&definition.name, definition.generation) {
             status.fill(shared, now_ns);

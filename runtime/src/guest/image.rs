@@ -1,19 +1,24 @@
-//! Images: a guest's whole state between two calls, as bytes.
+//! A guest's whole state between two calls, and what of it has changed since an earlier look.
 //!
-//! Between calls a guest's stack is empty, so linear memory and the mutable globals are everything. Pages that are all
-//! zero are left out. An image fits only the very same module.
+//! Between calls a guest's stack is empty, so linear memory, the mutable globals and the state by key are everything.
+//! Pages that are all zero are left out. Either fits only the very same module.
 //!
-//! Encoded form, little-endian: `memory_bytes u64 | globals u32 | pages u32 | entries u32`, then per global `type u8 | bits u128`,
-//! then the page numbers as u32, then the pages of 4096 bytes, then per entry of the state by key `group u32 | key block |
-//! value block`.
+//! Invariant: an [`Image`] that every [`Delta`] since has been applied to, in order, is the guest's state at the last one.
+//!
+//! Encoded form of both, little-endian: `memory_bytes u64 | globals u32 | pages u32 | zeroed u32 | changes u32`, then per
+//! global `type u8 | bits u128`, the numbers of pages and of zeroed pages as u32, the pages of 4096 bytes, and per change of
+//! the state by key `group u32 | key block | is there u8 | value block`.
+
+use std::collections::BTreeMap;
 
 use wasmtime::{V128, Val};
 
-use crate::guest::state::Change;
+use super::dirty::PAGE_BYTES;
+use crate::guest::state::{Change, Key};
 use crate::operator::bytes::{Bytes, Damaged, push_block};
 
-/// Bytes of a page of an image. Smaller than Wasm's, because guests leave much of theirs zero.
-pub(crate) const PAGE_BYTES: usize = 4096;
+/// The content of a page.
+type Page = [u8; PAGE_BYTES];
 
 /// The number types that a global can have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,47 +30,127 @@ pub(crate) enum GlobalBits {
     V128(u128),
 }
 
-/// A guest's state between two calls.
+/// What of a guest's state has changed; of an empty state: everything.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Image {
+pub struct Delta {
     /// Length of linear memory, a multiple of 64 KiB.
     pub(crate) memory_bytes: u64,
-    /// In the order of their exports.
+    /// All of them, in the order of their exports.
     pub(crate) globals: Vec<GlobalBits>,
-    /// Numbers of the pages that are not zero, ascending.
-    pub(crate) page_numbers: Vec<u32>,
+    /// Numbers of the pages that have changed and are not zero, ascending.
+    page_numbers: Vec<u32>,
     /// Those pages, one after the other.
-    pub(crate) pages: Vec<u8>,
-    /// The state by key; every one has a value.
-    pub(crate) entries: Vec<Change>,
+    pages: Vec<u8>,
+    /// Numbers of the pages that have become zero, ascending.
+    zeroed: Vec<u32>,
+    /// Of the state by key.
+    changes: Vec<Change>,
+}
+
+impl Delta {
+    /// A delta without pages yet.
+    pub(crate) fn new(memory_bytes: u64, globals: Vec<GlobalBits>, changes: Vec<Change>) -> Self {
+        Self { memory_bytes, globals, changes, ..Self::default() }
+    }
+
+    /// Adds all pages that are not zero.
+    pub(crate) fn add_all(&mut self, memory: &[u8]) {
+        for (number, page) in (0..).zip(memory.as_chunks::<PAGE_BYTES>().0) {
+            if !is_zero(page) {
+                self.page_numbers.push(number);
+                self.pages.extend_from_slice(page);
+            }
+        }
+    }
+
+    /// Adds pages by their numbers, which ascend.
+    pub(crate) fn add(&mut self, memory: &[u8], numbers: &[u32]) {
+        let all = memory.as_chunks::<PAGE_BYTES>().0;
+        for number in numbers {
+            let page = &all[*number as usize];
+            if is_zero(page) {
+                self.zeroed.push(*number);
+            } else {
+                self.page_numbers.push(*number);
+                self.pages.extend_from_slice(page);
+            }
+        }
+    }
+
+    /// Numbers of the pages that are not zero, and of those that have become so.
+    pub(crate) fn page_numbers(&self) -> (&[u32], &[u32]) {
+        (&self.page_numbers, &self.zeroed)
+    }
+
+    /// Bytes of its encoded form, roughly.
+    pub fn size_bytes(&self) -> usize {
+        let change = |(key, value): &Change| 13 + key.1.len() + value.as_ref().map_or(0, Vec::len);
+        let changes: usize = self.changes.iter().map(change).sum();
+        24 + self.globals.len() * 17 + (self.page_numbers.len() + self.zeroed.len()) * 4 + self.pages.len() + changes
+    }
+
+    /// The encoded form: what stands before the pages, the pages, and what stands behind them.
+    pub(crate) fn encode(&self) -> (Vec<u8>, &[u8], Vec<u8>) {
+        let changes = self.changes.iter().map(|(key, value)| (key, value.as_deref()));
+        let head =
+            head(self.memory_bytes, &self.globals, self.page_numbers.iter().copied(), &self.zeroed, changes.len());
+        (head, &self.pages, tail(changes))
+    }
+
+    /// Reads the encoded form.
+    pub(crate) fn decode(bytes: &mut Bytes<'_>) -> Result<Self, Damaged> {
+        let memory_bytes = bytes.u64()?;
+        let (global_count, page_count) = (bytes.u32()?, bytes.u32()? as usize);
+        let (zeroed_count, change_count) = (bytes.u32()?, bytes.u32()?);
+        let globals = (0..global_count).map(|_| decode_global(bytes)).collect::<Result<_, _>>()?;
+        let page_numbers = decode_numbers(bytes, page_count, memory_bytes)?;
+        let zeroed = decode_numbers(bytes, zeroed_count as usize, memory_bytes)?;
+        let pages = bytes.take(page_count.checked_mul(PAGE_BYTES).ok_or(Damaged("an impossible page count"))?)?;
+        let change = |bytes: &mut Bytes<'_>| {
+            let key = (bytes.u32()?, bytes.block()?.to_vec());
+            let is_there = bytes.u8()? != 0;
+            let value = bytes.block()?.to_vec();
+            Ok((key, is_there.then_some(value)))
+        };
+        let changes = (0..change_count).map(|_| change(bytes)).collect::<Result<_, Damaged>>()?;
+        Ok(Self { memory_bytes, globals, page_numbers, pages: pages.to_vec(), zeroed, changes })
+    }
+}
+
+/// A guest's whole state between two calls.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Image {
+    pub(crate) memory_bytes: u64,
+    pub(crate) globals: Vec<GlobalBits>,
+    /// The pages that are not zero, by number.
+    pages: BTreeMap<u32, Box<Page>>,
+    entries: BTreeMap<Key, Vec<u8>>,
 }
 
 impl Image {
-    /// The image of a memory, globals and state by key.
-    pub(crate) fn of(memory: &[u8], globals: Vec<GlobalBits>, entries: Vec<Change>) -> Self {
-        let mut image = Self { memory_bytes: memory.len() as u64, globals, entries, ..Self::default() };
-        for (number, page) in (0..).zip(memory.as_chunks::<PAGE_BYTES>().0) {
-            if !is_zero(page) {
-                image.page_numbers.push(number);
-                image.pages.extend_from_slice(page);
+    /// Takes over what has changed.
+    pub(crate) fn apply(&mut self, delta: &Delta) {
+        self.memory_bytes = delta.memory_bytes;
+        self.globals.clone_from(&delta.globals);
+        for number in &delta.zeroed {
+            self.pages.remove(number);
+        }
+        for (number, page) in delta.page_numbers.iter().zip(delta.pages.as_chunks::<PAGE_BYTES>().0) {
+            self.pages.entry(*number).and_modify(|old| **old = *page).or_insert_with(|| Box::new(*page));
+        }
+        for (key, value) in &delta.changes {
+            match value {
+                Some(value) => drop(self.entries.insert(key.clone(), value.clone())),
+                None => drop(self.entries.remove(key)),
             }
         }
-        image
-    }
-
-    /// Bytes that its encoded form has, roughly.
-    pub fn size_bytes(&self) -> usize {
-        let entry = |(key, value): &Change| 12 + key.1.len() + value.as_ref().map_or(0, Vec::len);
-        let entries: usize = self.entries.iter().map(entry).sum();
-        20 + self.globals.len() * 17 + self.page_numbers.len() * 4 + self.pages.len() + entries
     }
 
     /// Puts the pages into `memory`, which has the image's length, and zeroes all others.
     pub(crate) fn write_to(&self, memory: &mut [u8]) {
-        let mut stored = self.page_numbers.iter().zip(self.pages.as_chunks::<PAGE_BYTES>().0).peekable();
         for (number, page) in (0u32..).zip(memory.as_chunks_mut::<PAGE_BYTES>().0) {
-            match stored.next_if(|(stored, _)| **stored == number) {
-                Some((_, content)) => *page = *content,
+            match self.pages.get(&number) {
+                Some(content) => *page = **content,
                 // Reading first leaves pages that were never touched to the operating system.
                 None if !is_zero(page) => page.fill(0),
                 None => {}
@@ -73,54 +158,70 @@ impl Image {
         }
     }
 
-    /// Appends the encoded form.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.reserve(self.size_bytes());
-        out.extend_from_slice(&self.memory_bytes.to_le_bytes());
-        out.extend_from_slice(&(self.globals.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(self.page_numbers.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
-        for global in &self.globals {
-            let (kind, bits) = match *global {
-                GlobalBits::I32(bits) => (0u8, u128::from(bits)),
-                GlobalBits::I64(bits) => (1, u128::from(bits)),
-                GlobalBits::F32(bits) => (2, u128::from(bits)),
-                GlobalBits::F64(bits) => (3, u128::from(bits)),
-                GlobalBits::V128(bits) => (4, bits),
-            };
-            out.push(kind);
-            out.extend_from_slice(&bits.to_le_bytes());
-        }
-        self.page_numbers.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
-        out.extend_from_slice(&self.pages);
-        for ((group, key), value) in &self.entries {
-            out.extend_from_slice(&group.to_le_bytes());
-            push_block(out, key);
-            push_block(out, value.as_deref().unwrap_or_default());
-        }
+    /// The state by key.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Key, &Vec<u8>)> {
+        self.entries.iter()
     }
 
-    /// Reads the encoded form.
-    pub(crate) fn decode(bytes: &mut Bytes<'_>) -> Result<Self, Damaged> {
-        let memory_bytes = bytes.u64()?;
-        let (global_count, page_count, entry_count) = (bytes.u32()?, bytes.u32()? as usize, bytes.u32()?);
-        let globals = (0..global_count).map(|_| decode_global(bytes)).collect::<Result<_, _>>()?;
-        let page_numbers: Vec<u32> = (0..page_count).map(|_| bytes.u32()).collect::<Result<_, _>>()?;
-        let pages = bytes.take(page_count.checked_mul(PAGE_BYTES).ok_or(Damaged("an impossible page count"))?)?;
-        if !page_numbers.is_sorted_by(|a, b| a < b) {
-            return Err(Damaged("page numbers out of order"));
-        }
-        let end = page_numbers.last().map_or(0, |last| (u64::from(*last) + 1) * PAGE_BYTES as u64);
-        if end > memory_bytes {
-            return Err(Damaged("a page beyond the memory"));
-        }
-        let entry = |bytes: &mut Bytes<'_>| {
-            let key = (bytes.u32()?, bytes.block()?.to_vec());
-            Ok((key, Some(bytes.block()?.to_vec())))
-        };
-        let entries = (0..entry_count).map(|_| entry(bytes)).collect::<Result<_, Damaged>>()?;
-        Ok(Self { memory_bytes, globals, page_numbers, pages: pages.to_vec(), entries })
+    /// Numbers of the pages that are not zero.
+    pub(crate) fn page_numbers(&self) -> impl Iterator<Item = u32> {
+        self.pages.keys().copied()
     }
+
+    /// Hands the encoded form to `write`, piece by piece.
+    pub(crate) fn encode<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let changes = self.entries.iter().map(|(key, value)| (key, Some(value.as_slice())));
+        write(&head(self.memory_bytes, &self.globals, self.pages.keys().copied(), &[], changes.len()))?;
+        self.pages.values().try_for_each(|page| write(&page[..]))?;
+        write(&tail(changes))
+    }
+}
+
+fn head(
+    memory_bytes: u64,
+    globals: &[GlobalBits],
+    pages: impl ExactSizeIterator<Item = u32>,
+    zeroed: &[u32],
+    changes: usize,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(24 + globals.len() * 17 + (pages.len() + zeroed.len()) * 4);
+    out.extend_from_slice(&memory_bytes.to_le_bytes());
+    for count in [globals.len(), pages.len(), zeroed.len(), changes] {
+        out.extend_from_slice(&(count as u32).to_le_bytes());
+    }
+    for global in globals {
+        let (kind, bits) = match *global {
+            GlobalBits::I32(bits) => (0u8, u128::from(bits)),
+            GlobalBits::I64(bits) => (1, u128::from(bits)),
+            GlobalBits::F32(bits) => (2, u128::from(bits)),
+            GlobalBits::F64(bits) => (3, u128::from(bits)),
+            GlobalBits::V128(bits) => (4, bits),
+        };
+        out.push(kind);
+        out.extend_from_slice(&bits.to_le_bytes());
+    }
+    pages.chain(zeroed.iter().copied()).for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+    out
+}
+
+fn tail<'a>(changes: impl Iterator<Item = (&'a Key, Option<&'a [u8]>)>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for ((group, key), value) in changes {
+        out.extend_from_slice(&group.to_le_bytes());
+        push_block(&mut out, key);
+        out.push(u8::from(value.is_some()));
+        push_block(&mut out, value.unwrap_or_default());
+    }
+    out
+}
+
+fn decode_numbers(bytes: &mut Bytes<'_>, count: usize, memory_bytes: u64) -> Result<Vec<u32>, Damaged> {
+    let numbers: Vec<u32> = (0..count).map(|_| bytes.u32()).collect::<Result<_, _>>()?;
+    if !numbers.is_sorted_by(|a, b| a < b) {
+        return Err(Damaged("page numbers out of order"));
+    }
+    let end = numbers.last().map_or(0, |last| (u64::from(*last) + 1) * PAGE_BYTES as u64);
+    if end > memory_bytes { Err(Damaged("a page beyond the memory")) } else { Ok(numbers) }
 }
 
 fn decode_global(bytes: &mut Bytes<'_>) -> Result<GlobalBits, Damaged> {
@@ -166,25 +267,50 @@ fn is_zero(page: &[u8; PAGE_BYTES]) -> bool {
 mod tests {
     use super::*;
 
+    fn encoded(delta: &Delta) -> Vec<u8> {
+        let (head, pages, tail) = delta.encode();
+        [&head, pages, &tail].concat()
+    }
+
     #[test]
-    fn an_image_round_trips_and_rejects_every_truncation() {
+    fn a_delta_round_trips_and_rejects_every_truncation() {
         let mut memory = vec![0; 4 * PAGE_BYTES];
         memory[PAGE_BYTES + 7] = 9;
         memory[3 * PAGE_BYTES] = 1;
         let globals = vec![GlobalBits::I32(5), GlobalBits::F64(1.5f64.to_bits()), GlobalBits::V128(7)];
-        let entries = vec![((3, b"key".to_vec()), Some(b"value".to_vec()))];
-        let image = Image::of(&memory, globals, entries);
-        assert_eq!(image.page_numbers, [1, 3]);
-
-        let mut bytes = Vec::new();
-        image.encode(&mut bytes);
-        assert_eq!(Image::decode(&mut Bytes::new(&bytes)), Ok(image.clone()));
+        let changes = vec![((3, b"gone".to_vec()), None), ((3, b"key".to_vec()), Some(b"value".to_vec()))];
+        let mut delta = Delta::new(memory.len() as u64, globals, changes);
+        delta.add(&memory, &[1, 2, 3]);
+        assert_eq!(delta.page_numbers(), (&[1, 3][..], &[2][..]));
+        let bytes = encoded(&delta);
+        assert_eq!(Delta::decode(&mut Bytes::new(&bytes)), Ok(delta));
         for cut in 0..bytes.len() {
-            assert!(Image::decode(&mut Bytes::new(&bytes[..cut])).is_err(), "cut at {cut}");
+            assert!(Delta::decode(&mut Bytes::new(&bytes[..cut])).is_err(), "cut at {cut}");
         }
+    }
 
+    #[test]
+    fn an_image_with_its_deltas_is_the_memory_and_encodes_as_a_delta_of_nothing() {
+        let mut memory = vec![0; 4 * PAGE_BYTES];
+        memory[7] = 9;
+        memory[3 * PAGE_BYTES] = 1;
+        let mut first = Delta::new(memory.len() as u64, Vec::new(), vec![((1, b"a".to_vec()), Some(b"1".to_vec()))]);
+        first.add_all(&memory);
+        memory[7] = 0;
+        memory[2 * PAGE_BYTES] = 4;
+        let mut second = Delta::new(memory.len() as u64, vec![GlobalBits::I32(1)], vec![((1, b"a".to_vec()), None)]);
+        second.add(&memory, &[0, 2]);
+        let mut image = Image::default();
+        image.apply(&first);
+        image.apply(&second);
         let mut restored = vec![0xff; memory.len()];
         image.write_to(&mut restored);
-        assert_eq!(restored, memory);
+        assert!(restored == memory && image.entries().next().is_none());
+
+        let mut bytes = Vec::new();
+        image.encode(|piece| Ok::<_, ()>(bytes.extend_from_slice(piece))).unwrap();
+        let mut again = Image::default();
+        again.apply(&Delta::decode(&mut Bytes::new(&bytes)).unwrap());
+        assert_eq!(again, image);
     }
 }

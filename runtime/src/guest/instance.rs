@@ -12,12 +12,15 @@ use wasmtime::{
 };
 
 use super::blueprint::{Item, Step};
+use super::dirty::{DirtyPages, PAGE_BYTES};
+use super::engine::RESERVED_BYTES;
 use super::granted::{self, CONTRACT_MAX};
 use super::host::{Host, Realloc};
 use super::module::GLOBAL_PREFIX;
+use super::state::State;
 use crate::guest::abi::{self, Element};
 use crate::guest::image;
-use crate::guest::{CallError, Image, Limits, Logs, Plugin};
+use crate::guest::{CallError, Delta, Image, Limits, Logs, Plugin};
 
 /// Elements of all tables of an instance.
 const TABLE_ELEMENTS_MAX: usize = 1 << 20;
@@ -33,6 +36,10 @@ pub struct Instance {
     pub(super) limits: Limits,
     /// The contract that the guest speaks: 1 stands for 0.1.
     pub(super) contract: u32,
+    /// What has changed since the last capture; nothing before the first.
+    dirty: Option<DirtyPages>,
+    /// Whether a page was not zero at the last capture, and how many were not.
+    stored: (Vec<bool>, u64),
 }
 
 /// What a step has made.
@@ -148,7 +155,8 @@ impl Instance {
         for (call, func) in &calls {
             check_signature(&store, func, call)?;
         }
-        let mut instance = Self { store, memory, globals, calls, posts, realloc, limits, contract: 1 };
+        let (dirty, stored) = (None, (Vec::new(), 0));
+        let mut instance = Self { store, memory, globals, calls, posts, realloc, limits, contract: 1, dirty, stored };
         instance.contract = instance.ask_contract()?;
         Ok(instance)
     }
@@ -176,11 +184,56 @@ impl Instance {
         self.contract
     }
 
-    /// The guest's state now. Only between calls.
-    pub fn image(&mut self) -> Image {
+    /// What has changed since the last capture or restore; everything at the first time and if `whole`. Only between calls.
+    pub fn capture(&mut self, whole: bool) -> Delta {
         let globals = self.globals.iter().map(|global| image::bits_of(global.get(&mut self.store))).collect();
-        let entries = self.store.data().state.all();
-        Image::of(self.memory.data(&self.store), globals, entries)
+        let state = &mut self.store.data_mut().state;
+        let is_whole = whole || self.dirty.is_none();
+        let changed = state.take_changes();
+        let changes = if is_whole { state.all() } else { changed };
+        let memory = self.memory.data(&self.store);
+        let mut delta = Delta::new(memory.len() as u64, globals, changes);
+        let numbers = match &mut self.dirty {
+            Some(dirty) => dirty.take(memory),
+            None => {
+                self.dirty = Some(DirtyPages::watch(memory, RESERVED_BYTES));
+                Vec::new()
+            }
+        };
+        if is_whole {
+            delta.add_all(memory);
+            self.stored = (Vec::new(), 0);
+        } else {
+            delta.add(memory, &numbers);
+        }
+        let (kept, zeroed) = delta.page_numbers();
+        self.note_stored(kept.iter().copied(), true);
+        self.note_stored(zeroed.iter().copied(), false);
+        delta
+    }
+
+    fn note_stored(&mut self, numbers: impl Iterator<Item = u32>, is_stored: bool) {
+        let (stored, count) = &mut self.stored;
+        for number in numbers {
+            let number = number as usize;
+            if stored.len() <= number {
+                stored.resize(number + 1, false);
+            }
+            if stored[number] != is_stored {
+                stored[number] = is_stored;
+                *count = if is_stored { *count + 1 } else { *count - 1 };
+            }
+        }
+    }
+
+    /// Bytes that a whole capture would have had at the last one, roughly.
+    pub fn state_bytes(&self) -> u64 {
+        self.stored.1 * PAGE_BYTES as u64 + self.store.data().state.bytes()
+    }
+
+    /// Where the guest's log goes from now on.
+    pub(crate) fn log_to(&mut self, logs: Arc<Logs>) {
+        self.store.data_mut().logs = logs;
     }
 
     /// Bytes of linear memory.
@@ -193,7 +246,7 @@ impl Instance {
         self.limits.fuel_per_call.saturating_sub(self.store.get_fuel().unwrap_or(0))
     }
 
-    /// Puts a fresh instance into the state that `image` was taken of.
+    /// Puts a fresh instance into the state that `image` was taken of. The next capture is relative to that.
     ///
     /// # Errors
     /// When the image is of another module or needs more memory than the guest may have.
@@ -211,9 +264,10 @@ impl Instance {
         for (global, bits) in self.globals.iter().zip(&image.globals) {
             global.set(&mut self.store, image::value_of(*bits)).map_err(|error| start(format!("{error:#}")))?;
         }
-        let host = self.store.data_mut();
-        host.state = super::state::State::default();
-        host.state.repeat(&image.entries);
+        self.store.data_mut().state = State::of(image.entries());
+        self.stored = (Vec::new(), 0);
+        self.note_stored(image.page_numbers(), true);
+        self.dirty = Some(DirtyPages::watch(self.memory.data(&self.store), RESERVED_BYTES));
         Ok(())
     }
 

@@ -27,7 +27,7 @@ pub use blueprint::World;
 pub use columns::{About, BatchColumns, Kind, OutputBounds, OutputRows, Port, WindowColumns};
 pub use engine::engine;
 pub use error::CallError;
-pub use image::Image;
+pub use image::{Delta, Image};
 pub use inspect::{Inspected, PLUGIN_BYTES_MAX, inspect};
 pub use instance::Instance;
 pub use limits::Limits;

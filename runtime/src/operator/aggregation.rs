@@ -311,7 +311,7 @@ impl Aggregation {
         (rows * size_of::<Row>()) as u64
     }
 
-    /// Appends the state as it is now.
+    /// Appends the whole state as it is now.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.windows.len() as u32).to_le_bytes());
         self.windows.iter().for_each(|windows| windows.encode(self.heartbeat, out));

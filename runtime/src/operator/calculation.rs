@@ -1,8 +1,10 @@
 //! Calculations: stateful guests that get every input row once, in journal order.
 //!
-//! What happens to a record that the guest fails on: its store is dropped, a fresh guest gets the image of the last known
-//! good state, the records since then are replayed, and the record is refused. Calls are deterministic, so the
+//! What happens to a record that the guest fails on: its store is dropped, a fresh guest gets the state that was captured
+//! last, the records since then are replayed, and the record is refused. Calls are deterministic, so the
 //! same call on the same state would only fail again.
+//!
+//! Invariant: `since` holds every record since the state in `rebuilt` or, without that, since the last capture.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,13 +14,14 @@ use tidemill_model::payload::SamplesView;
 use tidemill_model::time::SECOND_NS;
 use tidemill_model::{Record, ValueType};
 
-use crate::guest::{BatchColumns, CallError, Image, Instance, Logs, OutputBounds, OutputRows, Plugin};
+use crate::guest::{BatchColumns, CallError, Delta, Image, Instance, Logs, OutputBounds, OutputRows, Plugin};
 use crate::operator::bytes::{Bytes, Damaged};
+use crate::operator::checkpoint::{Keeper, Saved};
 use crate::operator::inputs::{Event, Inputs, Target};
 use crate::operator::spec::Spec;
 
-/// Records replayed at most after a failure. More cost memory and time then, fewer cost images now.
-const REPLAY_RECORDS_MAX: usize = 4096;
+/// Records replayed at most after a failure, or little more. More cost memory and time then, fewer cost captures now.
+const REPLAY_RECORDS_MAX: usize = 65_536;
 /// Bytes of those records.
 const REPLAY_BYTES_MAX: usize = 32 << 20;
 
@@ -33,7 +36,11 @@ pub(crate) struct GuestFactory {
 impl GuestFactory {
     /// A fresh guest that knows its parameters.
     pub(crate) fn start(&self) -> Result<Instance, CallError> {
-        let mut instance = self.bare(self.logs.clone())?;
+        self.start_with(self.logs.clone())
+    }
+
+    fn start_with(&self, logs: Arc<Logs>) -> Result<Instance, CallError> {
+        let mut instance = self.bare(logs)?;
         instance.configure(&self.spec.params)?;
         Ok(instance)
     }
@@ -46,7 +53,7 @@ impl GuestFactory {
 
 /// Source time as the guest is told of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Clock {
+pub(crate) struct Clock {
     /// Newest source time seen, less the lateness; `i64::MIN` before the first row.
     watermark: i64,
     /// The whole second that the guest was last told of.
@@ -55,14 +62,28 @@ struct Clock {
     is_busy: bool,
 }
 
+impl Clock {
+    const START: Clock = Clock { watermark: i64::MIN, second: i64::MIN, is_busy: false };
+
+    fn encode(self) -> Vec<u8> {
+        let busy = [u8::from(self.is_busy)];
+        [&self.watermark.to_le_bytes()[..], &self.second.to_le_bytes()[..], &busy[..]].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut bytes = Bytes::new(bytes);
+        Ok(Self { watermark: bytes.i64()?, second: bytes.i64()?, is_busy: bytes.u8()? != 0 })
+    }
+}
+
 /// A calculation in one partition.
 pub(crate) struct Calculation {
     factory: GuestFactory,
     instance: Instance,
     clock: Clock,
     batch: BatchColumns,
-    /// The last known good state, and the records since.
-    good: (Image, Clock),
+    /// The state after the last failure, until the next capture: other failures may follow soon.
+    rebuilt: Option<(Image, Clock)>,
     since: Vec<Record>,
     since_bytes: usize,
 }
@@ -70,10 +91,9 @@ pub(crate) struct Calculation {
 impl Calculation {
     /// A calculation that has seen nothing.
     pub(crate) fn new(factory: GuestFactory) -> Result<Self, CallError> {
-        let mut instance = factory.start()?;
-        let clock = Clock { watermark: i64::MIN, second: i64::MIN, is_busy: false };
-        let good = (instance.image(), clock);
-        Ok(Self { factory, instance, clock, batch: BatchColumns::default(), good, since: Vec::new(), since_bytes: 0 })
+        let instance = factory.start()?;
+        let (batch, since) = (BatchColumns::default(), Vec::new());
+        Ok(Self { factory, instance, clock: Clock::START, batch, rebuilt: None, since, since_bytes: 0 })
     }
 
     /// Applies a record; appends its outputs to `rows`. Returns the number of input rows and the newest source time.
@@ -86,12 +106,13 @@ impl Calculation {
         inputs: &mut Inputs,
         event: &Event<'_>,
         rows: &mut OutputRows,
+        keeper: &mut Keeper,
     ) -> Result<(u64, Option<i64>), ApplyError> {
         let newest = match self.run(event, inputs, rows) {
             Ok(newest) => newest,
             Err(error) => {
                 rows.clear();
-                self.recover(inputs).map_err(|e| ApplyError::Halt(format!("cannot restore its state: {e}")))?;
+                self.recover(inputs, keeper).map_err(|e| ApplyError::Halt(format!("cannot restore its state: {e}")))?;
                 return Err(ApplyError::Refused(error.to_string()));
             }
         };
@@ -132,23 +153,46 @@ impl Calculation {
     }
 
     /// Back to the state before the record that failed.
-    fn recover(&mut self, inputs: &mut Inputs) -> Result<(), String> {
+    fn recover(&mut self, inputs: &mut Inputs, keeper: &mut Keeper) -> Result<(), String> {
+        let reason = |error: CallError| error.to_string();
         // What is replayed has been logged before.
         let silent = Arc::new(Logs::default());
-        self.instance = self.factory.bare(silent).map_err(|error| error.to_string())?;
-        self.instance.restore(&self.good.0).map_err(|error| error.to_string())?;
-        self.clock = self.good.1;
+        match self.rebuilt.take() {
+            Some((image, clock)) => self.resume(&image, clock, silent).map_err(reason)?,
+            None => match keeper.recall().map_err(|error| error.to_string())? {
+                Some(saved) => self.restore(&saved, silent)?,
+                None => {
+                    self.instance = self.factory.start_with(silent).map_err(reason)?;
+                    self.clock = Clock::START;
+                }
+            },
+        }
         let mut ignored = OutputRows::default();
         for record in std::mem::take(&mut self.since) {
             let event = inputs.read(&record).map_err(|error| error.to_string())?;
             ignored.clear();
-            self.run(&event, inputs, &mut ignored).map_err(|error| error.to_string())?;
+            self.run(&event, inputs, &mut ignored).map_err(reason)?;
         }
-        let image = self.instance.image();
-        self.instance = self.factory.bare(self.factory.logs.clone()).map_err(|error| error.to_string())?;
-        self.instance.restore(&image).map_err(|error| error.to_string())?;
-        self.settle(image);
+        self.since_bytes = 0;
+        self.instance.log_to(self.factory.logs.clone());
+        let mut image = Image::default();
+        image.apply(&self.instance.capture(true));
+        self.rebuilt = Some((image, self.clock));
         Ok(())
+    }
+
+    /// A fresh guest in a state that was captured.
+    fn resume(&mut self, image: &Image, clock: Clock, logs: Arc<Logs>) -> Result<(), CallError> {
+        self.instance = self.factory.bare(logs)?;
+        self.instance.restore(image)?;
+        self.clock = clock;
+        Ok(())
+    }
+
+    fn restore(&mut self, saved: &Saved, logs: Arc<Logs>) -> Result<(), String> {
+        let clock = Clock::decode(&saved.state).map_err(|error| error.to_string())?;
+        let image = saved.memory.as_ref().ok_or("checkpoint is damaged: a calculation without memory")?;
+        self.resume(image, clock, logs).map_err(|error| error.to_string())
     }
 
     /// Keeps a copy of a record for a replay. A copy, because the record may be a small part of a large read.
@@ -156,45 +200,34 @@ impl Calculation {
         let payload = bytes::Bytes::copy_from_slice(&record.payload);
         self.since_bytes += payload.len();
         self.since.push(Record { payload, ..record.clone() });
-        if self.since.len() >= REPLAY_RECORDS_MAX || self.since_bytes >= REPLAY_BYTES_MAX {
-            let image = self.instance.image();
-            self.settle(image);
-        }
     }
 
-    fn settle(&mut self, image: Image) {
-        self.good = (image, self.clock);
-        self.since.clear();
-        self.since_bytes = 0;
+    /// Whether so much would have to be replayed that a capture should come before anything else.
+    pub(crate) fn is_full(&self) -> bool {
+        self.since.len() >= REPLAY_RECORDS_MAX || self.since_bytes >= REPLAY_BYTES_MAX
+    }
+
+    /// Whether the next capture has to be whole.
+    pub(crate) fn wants_base(&self) -> bool {
+        self.rebuilt.is_some()
     }
 
     /// Bytes of state.
     pub(crate) fn state_bytes(&self) -> u64 {
-        self.good.0.size_bytes() as u64
+        self.instance.state_bytes()
     }
 
-    /// Appends the state as it is now.
-    pub(crate) fn encode(&mut self, out: &mut Vec<u8>) {
-        let image = self.instance.image();
-        self.settle(image);
-        out.extend_from_slice(&self.clock.watermark.to_le_bytes());
-        out.extend_from_slice(&self.clock.second.to_le_bytes());
-        out.push(u8::from(self.clock.is_busy));
-        self.good.0.encode(out);
+    /// The clock, and what of the memory has changed since the last capture, or all of it.
+    pub(crate) fn capture(&mut self, whole: bool) -> (Vec<u8>, Delta) {
+        self.rebuilt = None;
+        self.since.clear();
+        self.since_bytes = 0;
+        (self.clock.encode(), self.instance.capture(whole))
     }
 
-    /// Takes over the state that [`Calculation::encode`] wrote.
-    pub(crate) fn decode(&mut self, bytes: &mut Bytes<'_>) -> Result<(), String> {
-        let damaged = |error: Damaged| error.to_string();
-        let watermark = bytes.i64().map_err(damaged)?;
-        let second = bytes.i64().map_err(damaged)?;
-        let is_busy = bytes.u8().map_err(damaged)? != 0;
-        let image = Image::decode(bytes).map_err(damaged)?;
-        self.instance = self.factory.bare(self.factory.logs.clone()).map_err(|error| error.to_string())?;
-        self.instance.restore(&image).map_err(|error| error.to_string())?;
-        self.clock = Clock { watermark, second, is_busy };
-        self.settle(image);
-        Ok(())
+    /// Takes over a state that was captured.
+    pub(crate) fn decode(&mut self, saved: &Saved) -> Result<(), String> {
+        self.restore(saved, self.factory.logs.clone())
     }
 }
 

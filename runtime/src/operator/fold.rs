@@ -2,8 +2,9 @@
 //!
 //! The steps of a record: what it means to this operator; what its guest makes of it; where the outputs go. Invariants:
 //! - a record that fails leaves the state as it was, or comes again and is taken up where it failed;
-//! - a checkpoint is written only when every output of the records before its cursor is durable, so that whatever it
-//!   covers never has to be computed again.
+//! - a checkpoint is captured only when every output of the records before its cursor is durable, so that whatever it
+//!   covers never has to be computed again; it counts once it is durable itself, which another thread sees to;
+//! - what fails there costs neither outputs nor state: the next checkpoint is a whole one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,13 +16,13 @@ use tidemill_model::{Offset, ProducerId, Record};
 use crate::guest::{OutputRows, Plugin, World};
 use crate::history::History;
 use crate::operator::aggregation::Aggregation;
-use crate::operator::bytes::Bytes;
+use crate::operator::bytes::{Bytes, Damaged};
 use crate::operator::calculation::{Calculation, GuestFactory};
-use crate::operator::checkpoint::CheckpointFile;
+use crate::operator::checkpoint::{CheckpointFile, Frame, Keeper, Outcome, Saved};
 use crate::operator::inputs::Inputs;
 use crate::operator::outputs::{Outputs, producer};
 use crate::operator::spec::Spec;
-use crate::operator::status::Shared;
+use crate::operator::status::{PartitionStatus, Shared};
 
 /// A checkpoint may take this share of the time: the next one waits so many times as long as the last one took.
 const CHECKPOINT_SHARE: u32 = 10;
@@ -57,8 +58,9 @@ pub(crate) struct OperatorFold {
     computed: Option<(Offset, Option<i64>)>,
     /// A record has been begun and not finished: the state fits no cursor.
     is_midway: bool,
-    checkpoints: CheckpointFile,
-    /// Where the last checkpoint reads on.
+    keeper: Keeper,
+    /// Where the last capture reads on, and the last one that is durable.
+    captured: Offset,
     persisted: Offset,
     next_checkpoint: Duration,
     every: Duration,
@@ -88,6 +90,8 @@ impl OperatorFold {
             }
         };
         let (catalog, journal) = (around.catalog.clone(), around.journal.clone());
+        let opened = Keeper::open(checkpoints, &spec, env.clone());
+        let (keeper, saved) = opened.map_err(|error| error.to_string())?;
         let mut fold = Self {
             partition,
             inputs: Inputs::new(spec.clone(), catalog.clone()),
@@ -99,21 +103,19 @@ impl OperatorFold {
             is_midway: false,
             next_checkpoint: env.monotonic() + around.checkpoint_every,
             every: around.checkpoint_every,
-            checkpoints,
+            keeper,
+            captured: Offset(0),
             persisted: Offset(0),
             spec,
             shared,
             env,
         };
-        let cursor = match fold.checkpoints.read(&fold.spec).map_err(|error| error.to_string())? {
+        let cursor = match saved {
             None => begin,
-            Some(loaded) => {
-                fold.decode(&loaded.body).map_err(|reason| fold.checkpoints.error(reason).to_string())?;
-                loaded.cursor
-            }
+            Some(saved) => fold.decode(&saved).map_err(|reason| fold.keeper.error(reason).to_string())?,
         };
         fold.register()?;
-        fold.persisted = cursor.next;
+        (fold.captured, fold.persisted) = (cursor.next, cursor.next);
         Ok((fold, cursor))
     }
 
@@ -136,7 +138,7 @@ impl OperatorFold {
         self.register_outputs()?;
         let (inputs, rows) = (&mut self.inputs, &mut self.rows);
         let (rows_in, newest) = match &mut self.kernel {
-            Kernel::Calculation(calculation) => calculation.apply(record, inputs, &event, rows)?,
+            Kernel::Calculation(calculation) => calculation.apply(record, inputs, &event, rows, &mut self.keeper)?,
             Kernel::Aggregation(aggregation) => aggregation.apply(record, inputs, &event, rows)?,
         };
         let counters = &self.shared.partitions[self.partition as usize].counters;
@@ -159,24 +161,74 @@ impl OperatorFold {
         Ok(newest)
     }
 
-    /// Writes a checkpoint if it is time for one or the operator is `stopping`.
+    /// Captures a checkpoint if it is time for one or the operator is `stopping`, and takes note of what became of the last.
     fn checkpoint(&mut self, cursors: &[Cursor], stopping: bool) -> Result<(), ApplyError> {
-        let started = self.env.monotonic();
-        if self.is_midway || (!stopping && started < self.next_checkpoint) {
+        let outcome = self.keeper.poll();
+        self.take_note(outcome);
+        if self.is_midway {
             return Ok(());
         }
+        let started = self.env.monotonic();
+        let is_full = matches!(&self.kernel, Kernel::Calculation(calculation) if calculation.is_full());
+        let is_due = stopping || is_full || started >= self.next_checkpoint;
+        if !is_due || (self.keeper.is_busy() && !stopping && !is_full) {
+            return Ok(());
+        }
+        let outcome = self.keeper.wait();
+        self.take_note(outcome);
         self.outputs.flush()?;
-        let mut body = Vec::new();
-        self.encode(&mut body);
-        let written = self.checkpoints.write(&self.spec, &cursors[0], &body);
-        written.map_err(|error| ApplyError::Retry(format!("cannot write a checkpoint: {error}")))?;
-        self.persisted = cursors[0].next;
-        let status = &self.shared.partitions[self.partition as usize];
-        status.checkpoint_at.store(self.env.now(), Relaxed);
-        status.state_bytes.store(self.state_bytes(), Relaxed);
+        if cursors[0].next > self.captured || self.keeper.wants_base() {
+            let frame = self.capture(&cursors[0]);
+            self.captured = frame.next;
+            self.keeper.write(frame);
+        } else {
+            self.partition_status().checkpoint_at.store(self.env.now(), Relaxed);
+        }
+        if stopping {
+            let outcome = self.keeper.wait();
+            self.take_note(outcome);
+        }
         let finished = self.env.monotonic();
         self.next_checkpoint = finished + self.every.max((finished - started) * CHECKPOINT_SHARE);
         Ok(())
+    }
+
+    fn partition_status(&self) -> &PartitionStatus {
+        &self.shared.partitions[self.partition as usize]
+    }
+
+    fn take_note(&mut self, outcome: Option<Outcome>) {
+        match outcome {
+            None => {}
+            Some(Outcome::Durable(next)) => {
+                self.persisted = next;
+                self.partition_status().checkpoint_at.store(self.env.now(), Relaxed);
+                *self.partition_status().checkpoint_error.lock() = None;
+            }
+            Some(Outcome::Failed(reason)) => {
+                let (operator, partition) = (&self.spec.name, self.partition);
+                tracing::warn!(operator, partition, reason, "cannot write a checkpoint, the next one is a whole one");
+                *self.partition_status().checkpoint_error.lock() = Some(reason);
+            }
+        }
+    }
+
+    /// The state as it is now, or what has changed since the last capture.
+    fn capture(&mut self, cursor: &Cursor) -> Frame {
+        let is_base = self.keeper.wants_base()
+            || matches!(&self.kernel, Kernel::Calculation(calculation) if calculation.wants_base());
+        let mut frame = Frame { is_base, next: cursor.next, cursor: cursor.encode(), ..Frame::default() };
+        self.partition_status().counters.encode(&mut frame.counters);
+        frame.places = self.inputs.encode(is_base);
+        match &mut self.kernel {
+            Kernel::Calculation(calculation) => {
+                let (state, memory) = calculation.capture(is_base);
+                (frame.state, frame.memory) = (state, Some(memory));
+            }
+            Kernel::Aggregation(aggregation) => aggregation.encode(&mut frame.state),
+        }
+        self.partition_status().state_bytes.store(self.state_bytes(), Relaxed);
+        frame
     }
 
     fn state_bytes(&self) -> u64 {
@@ -186,31 +238,24 @@ impl OperatorFold {
         }
     }
 
-    fn encode(&mut self, out: &mut Vec<u8>) {
-        self.shared.partitions[self.partition as usize].counters.encode(out);
-        self.inputs.encode(out);
-        match &mut self.kernel {
-            Kernel::Calculation(calculation) => calculation.encode(out),
-            Kernel::Aggregation(aggregation) => aggregation.encode(out),
-        }
-    }
-
-    fn decode(&mut self, body: &[u8]) -> Result<(), String> {
-        let mut bytes = Bytes::new(body);
-        if bytes.is_empty() {
-            // The first checkpoint of an operator that starts at the newest record: a cursor, and no state.
-            return Ok(());
-        }
+    /// Takes over a checkpoint. Returns its cursor.
+    fn decode(&mut self, saved: &Saved) -> Result<Cursor, String> {
+        let damaged = |error: Damaged| format!("checkpoint is damaged: {error}");
+        let cursor = Cursor::decode(&saved.cursor).map_err(|error| error.to_string())?;
         let counters = &self.shared.partitions[self.partition as usize].counters;
-        counters.decode(&mut bytes).map_err(|error| error.to_string())?;
-        self.inputs.decode(&mut bytes).map_err(|error| error.to_string())?;
+        counters.decode(&mut Bytes::new(&saved.counters)).map_err(damaged)?;
+        self.inputs.decode(&mut Bytes::new(&saved.places)).map_err(damaged)?;
         match &mut self.kernel {
-            Kernel::Calculation(calculation) => calculation.decode(&mut bytes)?,
+            Kernel::Calculation(calculation) => calculation.decode(saved)?,
             Kernel::Aggregation(aggregation) => {
-                aggregation.decode(&mut bytes, self.inputs.groups()).map_err(|error| error.to_string())?;
+                let mut bytes = Bytes::new(&saved.state);
+                aggregation.decode(&mut bytes, self.inputs.groups()).map_err(damaged)?;
+                if !bytes.is_empty() {
+                    return Err(damaged(Damaged("bytes behind its end")));
+                }
             }
         }
-        if bytes.is_empty() { Ok(()) } else { Err("checkpoint is damaged: bytes behind its end".into()) }
+        Ok(cursor)
     }
 }
 

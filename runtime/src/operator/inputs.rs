@@ -77,11 +77,20 @@ pub(crate) struct Inputs {
     targets: HashMap<u64, Target, BuildHasherDefault<IdHasher>>,
     groups: Vec<Vec<Member>>,
     by_labels: HashMap<Vec<String>, u32>,
+    /// Group and index of the members that no checkpoint has.
+    new: Vec<(u32, u32)>,
 }
 
 impl Inputs {
     pub(crate) fn new(spec: Arc<Spec>, catalog: Arc<Catalog>) -> Self {
-        Self { spec, catalog, targets: HashMap::default(), groups: Vec::new(), by_labels: HashMap::new() }
+        Self {
+            spec,
+            catalog,
+            targets: HashMap::default(),
+            groups: Vec::new(),
+            by_labels: HashMap::new(),
+            new: Vec::new(),
+        }
     }
 
     /// The members of every group.
@@ -148,45 +157,52 @@ impl Inputs {
                 }
                 let members = &mut self.groups[group as usize];
                 members.push(Member { series, port });
-                Target { group, port, member: members.len() as u32 - 1 }
+                let member = members.len() as u32 - 1;
+                self.new.push((group, member));
+                Target { group, port, member }
             }
         };
         self.targets.insert(id, target);
         target
     }
 
-    /// Appends the groups and their members.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.groups.len() as u32).to_le_bytes());
-        for members in &self.groups {
-            out.extend_from_slice(&(members.len() as u32).to_le_bytes());
-            for member in members {
-                out.extend_from_slice(&member.series.id.0.to_le_bytes());
-                out.extend_from_slice(&member.port.to_le_bytes());
-            }
+    /// The places of all members, or of those that are new since the last call: per member `group u32 | series u64 | input
+    /// port u32`. Groups begin in the order of their numbers, a group's members stand in their order.
+    pub(crate) fn encode(&mut self, all: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut push = |group: u32, member: &Member| {
+            out.extend_from_slice(&group.to_le_bytes());
+            out.extend_from_slice(&member.series.id.0.to_le_bytes());
+            out.extend_from_slice(&member.port.to_le_bytes());
+        };
+        let new = std::mem::take(&mut self.new);
+        if all {
+            let groups = (0..).zip(&self.groups);
+            groups.for_each(|(group, members)| members.iter().for_each(|member| push(group, member)));
+        } else {
+            new.iter().for_each(|(group, member)| push(*group, &self.groups[*group as usize][*member as usize]));
         }
+        out
     }
 
-    /// Reads what [`Inputs::encode`] wrote.
+    /// Reads what [`Inputs::encode`] wrote, all of it.
     pub(crate) fn decode(&mut self, bytes: &mut Bytes<'_>) -> Result<(), Damaged> {
-        for group in 0..bytes.u32()? {
-            let mut members = Vec::new();
-            for member in 0..bytes.u32()? {
-                let (id, port) = (bytes.u64()?, bytes.u32()?);
-                let series =
-                    self.catalog.series(SeriesId(id)).ok_or(Damaged("a series that the catalog does not have"))?;
-                if port as usize >= self.spec.inputs.len() {
-                    return Err(Damaged("an input port that the plugin does not have"));
+        while !bytes.is_empty() {
+            let (group, id, port) = (bytes.u32()?, bytes.u64()?, bytes.u32()?);
+            let series = self.catalog.series(SeriesId(id)).ok_or(Damaged("a series that the catalog does not have"))?;
+            if port as usize >= self.spec.inputs.len() {
+                return Err(Damaged("an input port that the plugin does not have"));
+            }
+            if group as usize == self.groups.len() {
+                if self.spec.group_by.is_some() {
+                    let labels = self.spec.group_of(&series.key).ok_or(Damaged("a group without its labels"))?;
+                    self.by_labels.insert(labels, group);
                 }
-                self.targets.insert(id, Target { group, port, member });
-                members.push(Member { series, port });
+                self.groups.push(Vec::new());
             }
-            let first = members.first().ok_or(Damaged("a group without members"))?;
-            if self.spec.group_by.is_some() {
-                let labels = self.spec.group_of(&first.series.key).ok_or(Damaged("a group without its labels"))?;
-                self.by_labels.insert(labels, group);
-            }
-            self.groups.push(members);
+            let members = self.groups.get_mut(group as usize).ok_or(Damaged("a group out of order"))?;
+            self.targets.insert(id, Target { group, port, member: members.len() as u32 });
+            members.push(Member { series, port });
         }
         Ok(())
     }

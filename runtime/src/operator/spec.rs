@@ -245,8 +245,14 @@ fn duration(what: &str, text: &str) -> Result<i64, DeployError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A spec for tests that only need one.
+    pub(crate) fn some_spec() -> Spec {
+        let json = r#"{"name":"s","plugin":"p","inputs":{"value":"power"}}"#;
+        spec(json, World::Calculation, &about(&["value"], &["value"])).expect("a good request")
+    }
 
     fn about(inputs: &[&str], outputs: &[&str]) -> About {
         let own = |names: &[&str]| names.iter().map(|n| Port { name: (*n).to_owned(), kind: Kind::Number }).collect();

@@ -42,8 +42,10 @@ impl Counters {
 pub(crate) struct PartitionStatus {
     pub(crate) counters: Counters,
     pub(crate) state_bytes: AtomicU64,
-    /// When the newest checkpoint was written, ns since the Unix epoch; 0: never.
+    /// When the newest checkpoint became durable, ns since the Unix epoch; 0: never.
     pub(crate) checkpoint_at: AtomicI64,
+    /// Why the newest checkpoint could not be written.
+    pub(crate) checkpoint_error: Mutex<Option<String>>,
     pub(crate) progress: Mutex<Option<Arc<Progress>>>,
 }
 
@@ -124,6 +126,8 @@ pub struct OperatorStatus {
     pub state_bytes: u64,
     /// Age of its oldest newest checkpoint; absent before the first.
     pub checkpoint_age_ms: Option<i64>,
+    /// Why its newest checkpoint could not be written; it computes on, and tries again.
+    pub checkpoint_error: Option<String>,
 }
 
 impl OperatorStatus {
@@ -141,6 +145,7 @@ impl OperatorStatus {
         self.state_bytes = shared.partitions.iter().map(|partition| partition.state_bytes.load(Relaxed)).sum();
         let oldest = shared.partitions.iter().map(|partition| partition.checkpoint_at.load(Relaxed)).min();
         self.checkpoint_age_ms = oldest.filter(|at| *at != 0).map(|at| (now_ns - at).max(0) / 1_000_000);
+        self.checkpoint_error = shared.partitions.iter().find_map(|p| p.checkpoint_error.lock().clone());
         let progress: Vec<_> = shared.partitions.iter().filter_map(|p| p.progress.lock().clone()).collect();
         self.lag_records = progress.iter().map(|p| p.lag_records()).sum();
         self.staleness_ms = progress.iter().filter_map(|p| p.staleness(now_ns)).min().map(|ns| ns / 1_000_000);
