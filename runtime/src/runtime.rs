@@ -379,6 +379,8 @@ impl Runtime {
             rows_out: 0,
             late_rows: 0,
             revised_windows: 0,
+            failed_windows: 0,
+            windows: Vec::new(),
             errors: 0,
             last_error: None,
             state_bytes: 0,

@@ -65,6 +65,19 @@ pub struct WindowColumns {
     pub texts: Vec<String>,
 }
 
+/// Outputs that are taken back: everything of a group's output in a range of source time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Withdrawal {
+    /// The group.
+    pub group: u32,
+    /// The output port; `None`: all of them.
+    pub port: Option<u32>,
+    /// First source time that is taken back.
+    pub start: i64,
+    /// First source time that stays.
+    pub end: i64,
+}
+
 /// Rows that calls have returned, checked.
 #[derive(Default, Clone, Debug, PartialEq)]
 pub struct OutputRows {
@@ -78,6 +91,8 @@ pub struct OutputRows {
     pub qualities: Vec<u32>,
     /// The texts that values refer to.
     pub texts: Vec<String>,
+    /// What is taken back before the rows are put out.
+    pub withdrawn: Vec<Withdrawal>,
     /// Bytes that the rows take in a record, texts counted as often as rows refer to them.
     pub bytes: u64,
 }
@@ -93,7 +108,13 @@ impl OutputRows {
         self.values.clear();
         self.qualities.clear();
         self.texts.clear();
+        self.withdrawn.clear();
         self.bytes = 0;
+    }
+
+    /// Nothing is put out or taken back.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty() && self.withdrawn.is_empty()
     }
 
     /// Adds one row of a number port.

@@ -24,7 +24,7 @@ mod state;
 
 pub(crate) use blueprint::Blueprint;
 pub use blueprint::World;
-pub use columns::{About, BatchColumns, Kind, OutputBounds, OutputRows, Port, WindowColumns};
+pub use columns::{About, BatchColumns, Kind, OutputBounds, OutputRows, Port, WindowColumns, Withdrawal};
 pub use engine::engine;
 pub use error::CallError;
 pub use image::{Delta, Image};

@@ -15,12 +15,12 @@ use tidemill_model::{Offset, ProducerId, Record};
 
 use crate::guest::{OutputRows, Plugin, World};
 use crate::history::History;
-use crate::operator::aggregation::Aggregation;
+use crate::operator::aggregation::{Aggregation, Holding};
 use crate::operator::bytes::{Bytes, Damaged};
 use crate::operator::calculation::{Calculation, GuestFactory};
 use crate::operator::checkpoint::{CheckpointFile, Frame, Keeper, Outcome, Saved};
 use crate::operator::inputs::Inputs;
-use crate::operator::outputs::{Outputs, producer};
+use crate::operator::outputs::{Outputs, producer, withdrawer};
 use crate::operator::spec::Spec;
 use crate::operator::status::{PartitionStatus, Shared};
 
@@ -86,7 +86,9 @@ impl OperatorFold {
         let kernel = match spec.world {
             World::Calculation => Calculation::new(factory).map(Kernel::Calculation),
             World::Aggregation => {
-                Aggregation::new(factory, partition, around.history.clone(), shared.clone()).map(Kernel::Aggregation)
+                let history = around.history.clone();
+                let holding = Holding::default();
+                Aggregation::new(factory, partition, history, shared.clone(), holding).map(Kernel::Aggregation)
             }
         };
         let (catalog, journal) = (around.catalog.clone(), around.journal.clone());
@@ -97,7 +99,9 @@ impl OperatorFold {
             inputs: Inputs::new(spec.clone(), catalog.clone()),
             kernel: kernel.map_err(|error| error.to_string())?,
             outputs: Outputs::new(spec.clone(), catalog, journal, (partition, cut), around.partitions),
-            own: (0..around.partitions).map(|p| producer(&spec, around.journal.identity(), p)).collect(),
+            own: (0..around.partitions)
+                .flat_map(|p| [producer, withdrawer].map(|of| of(&spec, around.journal.identity(), p)))
+                .collect(),
             rows: OutputRows::default(),
             computed: None,
             is_midway: false,
@@ -153,8 +157,8 @@ impl OperatorFold {
             _ => self.compute(record)?,
         };
         self.computed = Some((record.offset, newest));
-        if !self.rows.times.is_empty() {
-            let lost = self.outputs.emit(record.offset, &self.rows)?;
+        if !self.rows.is_empty() {
+            let lost = self.outputs.emit(record, &self.rows)?;
             self.shared.partitions[self.partition as usize].counters.errors.fetch_add(lost, Relaxed);
         }
         self.computed = None;

@@ -8,8 +8,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use tidemill_journal::{ApplyError, Catalog, ErrorKind, JournalError};
-use tidemill_model::payload::{Heartbeat, SamplesView};
-use tidemill_model::{Record, RecordKind, Series, SeriesId};
+use tidemill_model::payload::{DeleteRange, Heartbeat, SamplesView};
+use tidemill_model::{Record, RecordKind, Series, SeriesId, TimeRange};
 
 use crate::operator::bytes::{Bytes, Damaged};
 use crate::operator::spec::Spec;
@@ -113,6 +113,14 @@ impl Inputs {
             }
             _ => Ok(Event::Nothing),
         }
+    }
+
+    /// Which inputs a record of deletions is about, and which times. Series without a place have had no rows here.
+    pub(crate) fn deleted(&self, record: &Record) -> Result<Option<(Vec<Target>, TimeRange)>, ApplyError> {
+        let delete = DeleteRange::parse(&record.payload).map_err(|error| ApplyError::Refused(error.to_string()))?;
+        let places = delete.series.iter().filter_map(|id| self.targets.get(id).copied());
+        let targets: Vec<_> = places.filter(|target| target.is_input()).collect();
+        Ok((!targets.is_empty()).then(|| (targets, TimeRange::new(delete.start, delete.end))))
     }
 
     fn route(&mut self, view: &SamplesView<'_>) -> Result<Vec<Target>, ApplyError> {

@@ -15,4 +15,4 @@ pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wait;
-mod windows;
+pub(crate) mod windows;

@@ -4,6 +4,10 @@
 //! generation, input partition and journal, and whose sequence is the input offset. A re-run makes the same records again and
 //! every follower drops them.
 //!
+//! Outputs that are taken back become deletions. They are records of a second producer, because one input record may have
+//! many of them: their sequence is the input record's ordinal and a running number. They go before the outputs of the same
+//! record, in the same append or an earlier one.
+//!
 //! Invariant: at most one append per partition is under way, and what comes meanwhile waits and goes into the next
 //! one. So records become durable in the order of their sequences even if an append fails and is made again.
 
@@ -14,18 +18,21 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tidemill_journal::{ApplyError, Catalog, Journal, JournalError, Receipt, TOPIC_DATA, TOPIC_SHADOW, TopicPartition};
-use tidemill_model::payload::SamplesBuilder;
+use tidemill_model::payload::{DeleteRange, SamplesBuilder};
 use tidemill_model::{
-    JournalIdentity, NewRecord, Offset, ProducerId, Quality, RecordKind, Series, SeriesId, ValueType,
+    JournalIdentity, NewRecord, Offset, ProducerId, Quality, Record, RecordKind, Series, SeriesId, ValueType,
 };
 
-use crate::guest::{Kind, OutputRows};
+use crate::guest::{Kind, OutputRows, Withdrawal};
 use crate::operator::inputs::{Member, of_journal};
 use crate::operator::spec::Spec;
 use crate::operator::wait::block_on;
 
 /// Bytes that may wait for an append to finish. More only costs memory.
 const WAITING_BYTES_MAX: usize = 32 << 20;
+
+/// Withdrawals per input record: the running number in a sequence has so many bits.
+const WITHDRAWAL_BITS: u32 = 20;
 
 /// An output series, or nothing if its name is taken by a series of another type.
 type Output = Option<(SeriesId, u32)>;
@@ -36,6 +43,7 @@ pub(crate) struct Outputs {
     catalog: Arc<Catalog>,
     journal: Arc<dyn Journal>,
     producer: ProducerId,
+    withdrawer: ProducerId,
     /// `[group * ports + port]`
     series: Vec<Output>,
     /// Outputs of inputs before this are on trial.
@@ -73,6 +81,12 @@ pub(crate) fn producer_of(
     ProducerId::from_name(&format!("operator/{operator}/{generation}/{input_partition}/{journal}"))
 }
 
+/// The producer of what an operator takes back.
+pub(crate) fn withdrawer(spec: &Spec, journal: JournalIdentity, input_partition: u32) -> ProducerId {
+    let (name, generation) = (&spec.name, spec.generation);
+    ProducerId::from_name(&format!("operator/{name}/{generation}/{input_partition}/{journal}/withdrawn"))
+}
+
 impl Outputs {
     pub(crate) fn new(
         spec: Arc<Spec>,
@@ -82,10 +96,12 @@ impl Outputs {
         partitions: u32,
     ) -> Self {
         let producer = producer(&spec, journal.identity(), input_partition);
+        let withdrawer = withdrawer(&spec, journal.identity(), input_partition);
         let lanes = |topic: &str| (0..partitions).map(|p| Lane::new(TopicPartition::new(topic, p))).collect();
         let (shadow_lanes, lanes) = (lanes(TOPIC_SHADOW), lanes(TOPIC_DATA));
         let builders = (0..partitions).map(|_| SamplesBuilder::new()).collect();
-        Self { spec, catalog, journal, producer, series: Vec::new(), cut, shadow_lanes, lanes, builders }
+        let series = Vec::new();
+        Self { spec, catalog, journal, producer, withdrawer, series, cut, shadow_lanes, lanes, builders }
     }
 
     /// Registers the output series of groups that are new. Returns what was refused.
@@ -127,15 +143,17 @@ impl Outputs {
         Ok(refusals)
     }
 
-    /// Hands the outputs of the record at `offset` to the journal. Returns how many rows had no series to go to.
+    /// Hands the outputs of a record to the journal. Returns how many rows had no series to go to.
     ///
     /// # Errors
     /// When the journal does not take them now; nothing has changed then.
-    pub(crate) fn emit(&mut self, offset: Offset, rows: &OutputRows) -> Result<u64, ApplyError> {
-        let lanes = if offset < self.cut { &mut self.shadow_lanes } else { &mut self.lanes };
+    pub(crate) fn emit(&mut self, record: &Record, rows: &OutputRows) -> Result<u64, ApplyError> {
+        let lanes = if record.offset < self.cut { &mut self.shadow_lanes } else { &mut self.lanes };
         for lane in &mut *lanes {
             lane.make_room(&self.journal)?;
         }
+        self.withdraw(record, &rows.withdrawn);
+        let lanes = if record.offset < self.cut { &mut self.shadow_lanes } else { &mut self.lanes };
         let (ports, mut first, mut lost) = (self.spec.outputs.len(), 0, 0);
         for [group, port, count] in &rows.runs {
             let run = first..first + *count as usize;
@@ -160,14 +178,49 @@ impl Outputs {
             if !builder.is_empty() {
                 lane.push(NewRecord {
                     producer: self.producer,
-                    sequence: offset.0,
+                    sequence: record.offset.0,
                     ..NewRecord::anonymous(RecordKind::Samples, builder.encode())
                 });
-                // What fails here waits again, and the next commit meets the error.
-                let _ = lane.advance(&self.journal);
             }
+            // What fails here waits again, and the next commit meets the error.
+            let _ = lane.advance(&self.journal);
         }
         Ok(lost)
+    }
+
+    /// Makes deletions of what is taken back: one per range and partition, for all ports together.
+    fn withdraw(&mut self, record: &Record, withdrawn: &[Withdrawal]) {
+        let ports = self.spec.outputs.len();
+        let mut deletions: Vec<(u32, DeleteRange)> = Vec::new();
+        // A range that is open here has its deletions from here on.
+        let mut first = 0;
+        for Withdrawal { group, port, start, end } in withdrawn {
+            if deletions.get(first).is_some_and(|(_, range)| (range.start, range.end) != (*start, *end)) {
+                first = deletions.len();
+            }
+            let ports_taken = port.map_or(0..ports, |port| port as usize..port as usize + 1);
+            for port in ports_taken {
+                let Some((series, partition)) = self.series[*group as usize * ports + port] else {
+                    continue;
+                };
+                match deletions[first..].iter_mut().find(|(lane, _)| *lane == partition) {
+                    Some((_, range)) => range.series.push(series.0),
+                    None => {
+                        let range = DeleteRange { series: vec![series.0], start: *start, end: *end };
+                        deletions.push((partition, range));
+                    }
+                }
+            }
+        }
+        assert!(deletions.len() < 1 << WITHDRAWAL_BITS, "a record handles fewer windows");
+        let lanes = if record.offset < self.cut { &mut self.shadow_lanes } else { &mut self.lanes };
+        for (index, (partition, range)) in (0..).zip(deletions) {
+            lanes[partition as usize].push(NewRecord {
+                producer: self.withdrawer,
+                sequence: record.ordinal << WITHDRAWAL_BITS | index,
+                ..NewRecord::anonymous(RecordKind::DeleteRange, range.to_payload())
+            });
+        }
     }
 
     /// Hands everything over, without waiting for it to become durable.

@@ -9,6 +9,7 @@ use tidemill_model::{Selector, SeriesKey, ValueType};
 use crate::error::DeployError;
 use crate::guest::{About, Kind, Limits, Port, World};
 use crate::operator::start::Start;
+use crate::operator::windows::{Shape, WindowRequest};
 
 /// Longest name of an operator, characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -36,12 +37,16 @@ pub struct DeployRequest {
     /// Handed to the plugin as they are.
     #[serde(default)]
     pub params: serde_json::Map<String, serde_json::Value>,
-    /// Length of the windows of an aggregation, such as `60s`.
+    /// The windows of an aggregation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<String>,
+    pub window: Option<WindowRequest>,
     /// How much later than the newest sample others may come and still count as in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lateness: Option<String>,
+    /// How long a group must have been silent before heartbeats close its windows: from its first heartbeat without a new
+    /// row on. Nothing: at the second one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_close: Option<String>,
     /// Where to begin.
     #[serde(default)]
     pub start: Start,
@@ -66,8 +71,8 @@ pub(crate) struct Spec {
     pub(crate) group_by: Option<Vec<String>>,
     pub(crate) template: String,
     pub(crate) params: String,
-    /// 0 for calculations.
-    pub(crate) window_ns: i64,
+    /// `None` for calculations.
+    pub(crate) windows: Option<Shape>,
     pub(crate) lateness_ns: i64,
     pub(crate) limits: Limits,
     /// Selects whatever has the shape of this operator's outputs. Those are never its inputs: neither its own nor those
@@ -88,7 +93,7 @@ impl Spec {
         let inputs = inputs(request, about)?;
         let template = request.output.as_deref().unwrap_or(DEFAULT_OUTPUT).to_owned();
         let lateness_ns = duration("lateness", request.lateness.as_deref().unwrap_or(DEFAULT_LATENESS))?;
-        let window_ns = window(request, world)?;
+        let windows = windows(request, world, lateness_ns)?;
         check_template(&template, request.group_by.is_some(), about)?;
         let shape = own_shape(&template, &request.name, request.group_by.is_some(), &about.outputs);
         let own = shape.parse().map_err(|error| DeployError::invalid(format!("output {template:?}: {error}")))?;
@@ -103,7 +108,7 @@ impl Spec {
             group_by: request.group_by.clone(),
             template,
             params: serde_json::Value::Object(request.params.clone()).to_string(),
-            window_ns,
+            windows,
             lateness_ns,
             limits: request.limits,
             own,
@@ -199,17 +204,15 @@ fn inputs(request: &DeployRequest, about: &About) -> Result<Vec<(Selector, Kind)
     about.inputs.iter().map(selector).collect()
 }
 
-fn window(request: &DeployRequest, world: World) -> Result<i64, DeployError> {
+fn windows(request: &DeployRequest, world: World, lateness: i64) -> Result<Option<Shape>, DeployError> {
+    let idle_close = duration("idle_close", request.idle_close.as_deref().unwrap_or("0s"))?;
     match (world, &request.window) {
-        (World::Calculation, None) => Ok(0),
-        (World::Calculation, Some(_)) => {
+        (World::Calculation, None) if request.idle_close.is_none() => Ok(None),
+        (World::Calculation, _) => {
             Err(DeployError::invalid("a calculation has no window: leave it out, or deploy an aggregation"))
         }
         (World::Aggregation, None) => Err(DeployError::invalid("an aggregation needs a window, such as \"60s\"")),
-        (World::Aggregation, Some(text)) => match duration("window", text)? {
-            0 => Err(DeployError::invalid("window must be longer than nothing")),
-            window_ns => Ok(window_ns),
-        },
+        (World::Aggregation, Some(window)) => Ok(Some(Shape { kind: window.kind()?, lateness, idle_close })),
     }
 }
 
@@ -226,7 +229,7 @@ fn check_template(template: &str, grouped: bool, about: &About) -> Result<(), De
 }
 
 /// Parses `60s`, `500ms`, `1m`, `1h`, `1d`, `100us` or `5ns` into nanoseconds.
-fn duration(what: &str, text: &str) -> Result<i64, DeployError> {
+pub(crate) fn duration(what: &str, text: &str) -> Result<i64, DeployError> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let unit_ns = match unit {

@@ -1,5 +1,6 @@
 //! What people see of an operator: counters, state, logs. Written by its threads, read by everyone.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
@@ -12,6 +13,28 @@ use crate::operator::bytes::{Bytes, Damaged};
 
 /// An operator that lags by more records than this is catching up.
 const CATCHING_UP_RECORDS: u64 = 1000;
+
+/// Windows that are listed per operator; older ones are forgotten, their counts are not.
+const LISTED_WINDOWS_MAX: usize = 256;
+
+/// A window that was computed again or could not be computed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct WindowNote {
+    /// The partition of its inputs.
+    pub partition: u32,
+    /// The number of its group in that partition.
+    pub group: u32,
+    /// First source time in it, ns.
+    pub start_ns: i64,
+    /// First source time after it, ns.
+    pub end_ns: i64,
+    /// `late`: rows came after it had closed. `edited`: samples were deleted. `withdrawn`: it holds no samples any more.
+    /// `failed`: it has no output.
+    pub reason: &'static str,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
 
 /// Counts of one operator in one partition; they survive restarts in its checkpoints.
 #[derive(Default, Debug)]
@@ -41,6 +64,8 @@ impl Counters {
 #[derive(Default, Debug)]
 pub(crate) struct PartitionStatus {
     pub(crate) counters: Counters,
+    /// Windows that have no output.
+    pub(crate) failed_windows: AtomicU64,
     pub(crate) state_bytes: AtomicU64,
     /// When the newest checkpoint became durable, ns since the Unix epoch; 0: never.
     pub(crate) checkpoint_at: AtomicI64,
@@ -55,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) logs: Arc<Logs>,
     pub(crate) partitions: Vec<PartitionStatus>,
     pub(crate) last_error: Mutex<Option<String>>,
+    /// The newest windows that were computed again or could not be.
+    pub(crate) windows: Mutex<VecDeque<WindowNote>>,
     /// Why it could not be started.
     pub(crate) failure: Mutex<Option<String>>,
 }
@@ -65,6 +92,7 @@ impl Shared {
             logs: Arc::default(),
             partitions: (0..partitions).map(|_| PartitionStatus::default()).collect(),
             last_error: Mutex::new(None),
+            windows: Mutex::default(),
             failure: Mutex::new(None),
         })
     }
@@ -73,6 +101,15 @@ impl Shared {
     pub(crate) fn error(&self, partition: u32, reason: String) {
         self.partitions[partition as usize].counters.errors.fetch_add(1, Relaxed);
         *self.last_error.lock() = Some(reason);
+    }
+
+    /// Lists a window.
+    pub(crate) fn note_window(&self, note: WindowNote) {
+        let mut windows = self.windows.lock();
+        if windows.len() == LISTED_WINDOWS_MAX {
+            windows.pop_front();
+        }
+        windows.push_back(note);
     }
 
     /// The operator cannot run.
@@ -118,6 +155,10 @@ pub struct OperatorStatus {
     pub late_rows: u64,
     /// Windows that were computed again.
     pub revised_windows: u64,
+    /// Windows that have no output, because the plugin failed on them or they were too large.
+    pub failed_windows: u64,
+    /// The newest windows that were computed again or have no output, oldest first.
+    pub windows: Vec<WindowNote>,
     /// Records and windows that the plugin failed on, and output rows that had no series to go to.
     pub errors: u64,
     /// The newest error.
@@ -140,6 +181,8 @@ impl OperatorStatus {
         self.rows_out = sum(|c| &c.rows_out);
         self.late_rows = sum(|c| &c.late_rows);
         self.revised_windows = sum(|c| &c.revised_windows);
+        self.failed_windows = shared.partitions.iter().map(|partition| partition.failed_windows.load(Relaxed)).sum();
+        self.windows = shared.windows.lock().iter().cloned().collect();
         self.errors = sum(|c| &c.errors);
         self.last_error = shared.last_error.lock().clone();
         self.state_bytes = shared.partitions.iter().map(|partition| partition.state_bytes.load(Relaxed)).sum();

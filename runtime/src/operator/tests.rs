@@ -9,7 +9,7 @@ use tidemill_journal::{
     ApplyError, Catalog, Cursor, Env, Fold, Journal, ReadLimits, SystemEnv, TOPIC_DATA, TopicConfig, TopicPartition,
 };
 use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync};
-use tidemill_model::payload::{Heartbeat, SamplesBuilder, SamplesView};
+use tidemill_model::payload::{DeleteRange, Heartbeat, SamplesBuilder, SamplesView};
 use tidemill_model::{
     NewRecord, Offset, Quality, Record, RecordKind, SampleColumn, Series, SeriesId, SeriesKey, TimeRange, Value,
     ValueType, Values,
@@ -49,7 +49,15 @@ impl History for FakeHistory {
         }
         let mut rows = BTreeMap::new();
         for record in super::wait::block_on(read_all(&self.journal, partition)) {
-            if record.offset >= at_least || record.kind() != Some(RecordKind::Samples) {
+            if record.offset >= at_least {
+                continue;
+            }
+            if record.kind() == Some(RecordKind::DeleteRange) {
+                let delete = DeleteRange::parse(&record.payload).unwrap();
+                let gone = |time: i64| delete.series.contains(&id.0) && delete.start <= time && time < delete.end;
+                rows.retain(|time, _| !gone(*time));
+            }
+            if record.kind() != Some(RecordKind::Samples) {
                 continue;
             }
             let view = SamplesView::parse(&record.payload).unwrap();
@@ -137,6 +145,12 @@ impl World1 {
         self.append(RecordKind::Heartbeat, Heartbeat { time: second * SECOND }.to_payload()).await;
     }
 
+    async fn delete(&self, key: &str, start: i64, end: i64) {
+        let id = Series::new(key.parse().unwrap(), ValueType::Float).id;
+        let range = DeleteRange { series: vec![id.0], start: start * SECOND, end: end * SECOND };
+        self.append(RecordKind::DeleteRange, range.to_payload()).await;
+    }
+
     /// Everything in the journal now.
     async fn records(&self) -> Vec<Record> {
         read_all(&self.around.journal, 0).await
@@ -195,19 +209,32 @@ impl World1 {
         for record in self.records().await {
             let end = Offset(record.offset.0 + 1);
             let is_new = cursor.admit(&record, end);
-            if !is_new || record.kind() != Some(RecordKind::Samples) || record.producer.0 == 0 {
+            if !is_new || record.producer.0 == 0 {
+                continue;
+            }
+            if record.kind() == Some(RecordKind::DeleteRange) {
+                let delete = DeleteRange::parse(&record.payload).unwrap();
+                let range = TimeRange::new(delete.start, delete.end);
+                let keys: Vec<_> = delete.series.iter().map(|id| self.key_of(SeriesId(*id))).collect();
+                seen.retain(|(key, second): &(String, i64), _| {
+                    !(keys.contains(key) && range.contains(*second * SECOND))
+                });
                 continue;
             }
             for column in SamplesView::parse(&record.payload).unwrap().columns() {
                 for run in column.runs() {
-                    let series = self.around.catalog.series(run.series).unwrap();
+                    let key = self.key_of(run.series);
                     for row in run.first..run.first + run.rows {
-                        seen.insert((series.key.to_string(), column.time(row) / SECOND), column.bits(row));
+                        seen.insert((key.clone(), column.time(row) / SECOND), column.bits(row));
                     }
                 }
             }
         }
         seen
+    }
+
+    fn key_of(&self, id: SeriesId) -> String {
+        self.around.catalog.series(id).unwrap().key.to_string()
     }
 
     async fn output(&self, key: &str, second: i64) -> Option<f64> {
@@ -294,6 +321,7 @@ async fn write_totals(world: &World1) {
         if second == 24.0 {
             // Two rows for one closed window, and one that only comes out of order.
             world.write(&[("power{u=1}", 3.5, 100.0), ("power{u=1}", 4.5, 100.0), ("power{u=1}", 23.5, 7.0)]).await;
+            world.heartbeat(0).await;
         }
     }
 }
@@ -311,6 +339,48 @@ async fn windows_close_by_their_own_groups_rows_and_are_revised_by_late_ones() {
     let counters = &world.shared.partitions[0].counters;
     assert_eq!(counters.late_rows.load(std::sync::atomic::Ordering::Relaxed), 2);
     assert_eq!(counters.revised_windows.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_is_revised_once_however_many_records_touch_it() {
+    let world = World1::new(TOTALS, TOTALS_JSON).await;
+    for second in [1.0, 15.0, 25.0, 35.0] {
+        world.write(&[("power", second, 1.0)]).await;
+    }
+    for late in 2..8 {
+        world.write(&[("power", f64::from(late), 1.0)]).await;
+    }
+    world.follow(0, usize::MAX).await;
+    assert_eq!(world.output("power_t:value_sum", 0).await, Some(1.0), "it waits for more");
+    world.heartbeat(0).await;
+    world.follow(0, usize::MAX).await;
+    assert_eq!(world.output("power_t:value_sum", 0).await, Some(7.0));
+    let counters = &world.shared.partitions[0].counters;
+    assert_eq!(counters.revised_windows.load(std::sync::atomic::Ordering::Relaxed), 1);
+    let listed: Vec<_> = world.shared.windows.lock().iter().map(|w| (w.start_ns, w.end_ns, w.reason)).collect();
+    assert_eq!(listed, [(0, 10 * SECOND, "late")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_revises_closed_windows_and_withdraws_empty_ones() {
+    let world = World1::new(TOTALS, TOTALS_JSON).await;
+    for second in 0..40 {
+        world.write(&[("power", f64::from(second), 1.0), ("power{u=2}", f64::from(second), 1.0)]).await;
+    }
+    world.delete("power", 5, 22).await;
+    world.delete("power", 30, 31).await;
+    world.write(&[("power", 45.0, 1.0)]).await;
+    world.heartbeat(0).await;
+    world.follow(30, usize::MAX).await;
+    let sum = async |key: &str, second| world.output(&format!("power_t:value_sum{key}"), second).await;
+    assert_eq!(sum("", 0).await, Some(5.0));
+    assert_eq!(sum("", 10).await, None, "withdrawn");
+    assert_eq!(sum("", 20).await, Some(8.0));
+    assert_eq!(sum("", 30).await, Some(9.0), "it was open");
+    assert_eq!(sum("{u=2}", 10).await, Some(10.0), "another series");
+    let deleted = world.outputs().await;
+    world.follow(0, usize::MAX).await;
+    assert_eq!(world.outputs().await, deleted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -369,6 +439,7 @@ async fn a_group_of_several_series_is_one_window() {
     world.write(&[("power{site=A,u=1}", 1.0, 10.0), ("power{u=9}", 1.0, 100.0)]).await;
     world.write(&[("power{site=A,u=1}", 15.0, 0.0), ("power{site=A,u=2}", 2.0, 20.0)]).await;
     world.write(&[("power{site=A,u=2}", 3.0, 40.0)]).await;
+    world.heartbeat(0).await;
     world.follow(0, usize::MAX).await;
     assert_eq!(world.output("power_t:sum{site=A}", 0).await, Some(72.0));
     assert_eq!(world.output("power_t:sum{site=B}", 0).await, None);

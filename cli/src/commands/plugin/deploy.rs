@@ -37,12 +37,16 @@ pub struct DeployArgs {
     /// A parameter of the plugin, as name=value; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub param: Vec<String>,
-    /// Length of a window, such as 60s (aggregations only)
+    /// The windows (aggregations only): 60s, 1h+15m (from a quarter past), 5m/1m (hopping), sliding:5m, session:30s,
+    /// session:30s/1h (at most an hour), day@Europe/Berlin (or hour, week, month, quarter, year)
     #[arg(long)]
     pub window: Option<String>,
     /// How long samples may come late before a window is closed, such as 2s
     #[arg(long)]
     pub lateness: Option<String>,
+    /// How long a group must be silent before heartbeats close its windows [default: until the second heartbeat]
+    #[arg(long)]
+    pub idle_close: Option<String>,
     /// Where it starts to read: earliest, latest, a time of appending (a date, RFC 3339, -2h) or a position [default: latest]
     #[arg(long, allow_hyphen_values = true)]
     pub start: Option<String>,
@@ -86,10 +90,17 @@ pub fn request(args: &DeployArgs) -> Result<Value, String> {
     let params = params(&args.param)?;
     let mut request = json!({ "name": args.name, "plugin": args.plugin, "inputs": inputs, "params": params });
     let start = args.start.as_deref().map(start).transpose().map_err(|error| error.to_string())?;
-    let optional =
-        [("output", &args.output), ("window", &args.window), ("lateness", &args.lateness), ("start", &start)];
+    let optional = [
+        ("output", &args.output),
+        ("lateness", &args.lateness),
+        ("idle_close", &args.idle_close),
+        ("start", &start),
+    ];
     for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         request[name] = Value::from(value.as_str());
+    }
+    if let Some(text) = &args.window {
+        request["window"] = window(text);
     }
     if let Some(labels) = &args.group_by {
         request["group_by"] = Value::from(labels.clone());
@@ -109,7 +120,56 @@ pub(crate) fn params(options: &[String]) -> Result<Map<String, Value>, String> {
     options.iter().map(parse).collect()
 }
 
+/// The JSON form of a window. The node checks what it says.
+fn window(text: &str) -> Value {
+    if let Some(length) = text.strip_prefix("sliding:") {
+        return json!({ "sliding": length });
+    }
+    if let Some(session) = text.strip_prefix("session:") {
+        return match session.split_once('/') {
+            Some((gap, max)) => json!({ "gap": gap, "max": max }),
+            None => json!({ "gap": session }),
+        };
+    }
+    if let Some((unit, zone)) = text.split_once('@') {
+        return json!({ "calendar": unit, "zone": zone });
+    }
+    if ["hour", "day", "week", "month", "quarter", "year"].contains(&text) {
+        return json!({ "calendar": text });
+    }
+    let (text, offset) = text.split_once('+').map_or((text, None), |(text, offset)| (text, Some(offset)));
+    let (length, every) = text.split_once('/').map_or((text, None), |(length, every)| (length, Some(every)));
+    if offset.is_none() && every.is_none() {
+        return Value::from(length);
+    }
+    let parts = [("length", Some(length)), ("every", every), ("offset", offset)];
+    parts
+        .into_iter()
+        .filter_map(|(name, part)| Some((name.to_owned(), Value::from(part?))))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
 fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, &'a str), String> {
     let is_named = |(name, _): &(&str, &str)| !name.is_empty();
     text.split_once('=').filter(is_named).ok_or_else(|| format!("{option} {text:?} is not of the form name=value"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_window_has_its_json() {
+        let check = |text: &str, json: &str| assert_eq!(window(text).to_string(), json, "{text}");
+        check("60s", r#""60s""#);
+        check("1h+15m", r#"{"length":"1h","offset":"15m"}"#);
+        check("5m/1m", r#"{"every":"1m","length":"5m"}"#);
+        check("5m/1m+30s", r#"{"every":"1m","length":"5m","offset":"30s"}"#);
+        check("sliding:5m", r#"{"sliding":"5m"}"#);
+        check("session:30s", r#"{"gap":"30s"}"#);
+        check("session:30s/1h", r#"{"gap":"30s","max":"1h"}"#);
+        check("day@Europe/Berlin", r#"{"calendar":"day","zone":"Europe/Berlin"}"#);
+        check("month", r#"{"calendar":"month"}"#);
+    }
 }

@@ -1,0 +1,200 @@
+//! Windows on their way to the guest, as few calls as fit, and its answers.
+//!
+//! A window that the guest fails on is given up and counted, so that it costs no other window: a call that fails is made again
+//! with each half of its windows, down to single ones. Texts are numbered anew for every call.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::guest::{CallError, Instance, OutputRows, WindowColumns, Withdrawal};
+use crate::operator::calculation::GuestFactory;
+use crate::operator::status::{Shared, WindowNote};
+use crate::operator::windows::{Row, Span};
+
+/// Rows per call, unless a single window has more: 20 bytes each have to fit into the guest's memory.
+const ROWS_PER_CALL: usize = 131_072;
+/// Windows per call.
+const WINDOWS_PER_CALL: usize = 16_384;
+/// Failed calls per record before the rest of its windows is given up: an endless loop costs a second each time.
+const FAILED_CALLS_MAX: u32 = 12;
+
+/// What the host has to know of a window when its answer comes.
+#[derive(Clone, Copy)]
+struct Mark {
+    /// Source time of the output.
+    stamp: i64,
+    /// It may have had an output before.
+    is_revision: bool,
+}
+
+/// A window for the guest.
+pub(super) struct Ready<'a> {
+    pub(super) group: u32,
+    pub(super) span: Span,
+    pub(super) stamp: i64,
+    pub(super) is_revision: bool,
+    pub(super) rows: &'a [Row],
+}
+
+/// The guest and what waits for its next call.
+pub(super) struct Calls {
+    factory: GuestFactory,
+    instance: Instance,
+    shared: Arc<Shared>,
+    partition: u32,
+    input: WindowColumns,
+    marks: Vec<Mark>,
+    /// Places of texts in `input.texts`.
+    places: HashMap<Arc<str>, u32>,
+    answers: Vec<f64>,
+    failed_calls: u32,
+}
+
+impl Calls {
+    pub(super) fn new(factory: GuestFactory, partition: u32, shared: Arc<Shared>) -> Result<Self, CallError> {
+        Ok(Self {
+            instance: factory.start()?,
+            factory,
+            shared,
+            partition,
+            input: WindowColumns::default(),
+            marks: Vec::new(),
+            places: HashMap::new(),
+            answers: Vec::new(),
+            failed_calls: 0,
+        })
+    }
+
+    /// A new record begins.
+    pub(super) fn begin_record(&mut self) {
+        self.failed_calls = 0;
+    }
+
+    /// Number of output ports.
+    pub(super) fn ports(&self) -> usize {
+        self.factory.spec.outputs.len()
+    }
+
+    /// Adds a window to the next call, and makes the call if it is full. `texts` are those that the rows refer to; none of a
+    /// number port.
+    pub(super) fn add(&mut self, window: &Ready<'_>, texts: Option<&[Arc<str>]>, rows: &mut OutputRows) {
+        let Ready { group, span, stamp, is_revision, rows: content } = *window;
+        if content.is_empty() {
+            return;
+        }
+        self.input.windows.push((group, content.len() as u32, span.start, span.end));
+        self.marks.push(Mark { stamp, is_revision });
+        self.input.dt.extend(content.iter().map(|row| row.time.wrapping_sub(span.start)));
+        match texts {
+            None => self.input.values.extend(content.iter().map(|row| row.value)),
+            Some(texts) => content.iter().for_each(|row| {
+                let place = self.place_of(&texts[row.value as usize]);
+                self.input.values.push(f64::from(place));
+            }),
+        }
+        self.input.qualities.extend(content.iter().map(|row| row.quality));
+        if self.input.dt.len() >= ROWS_PER_CALL || self.input.windows.len() >= WINDOWS_PER_CALL {
+            self.call(rows);
+        }
+    }
+
+    fn place_of(&mut self, text: &Arc<str>) -> u32 {
+        let next = self.input.texts.len() as u32;
+        if let Some(place) = self.places.get(text) {
+            return *place;
+        }
+        self.input.texts.push(text.to_string());
+        self.places.insert(text.clone(), next);
+        next
+    }
+
+    /// Hands the collected windows to the guest.
+    pub(super) fn call(&mut self, rows: &mut OutputRows) {
+        let (mut input, mut marks) = (std::mem::take(&mut self.input), std::mem::take(&mut self.marks));
+        if !input.windows.is_empty() {
+            self.call_or_split(&mut input, &mut marks, rows);
+        }
+        input.windows.clear();
+        input.dt.clear();
+        input.values.clear();
+        input.qualities.clear();
+        input.texts.clear();
+        marks.clear();
+        self.places.clear();
+        (self.input, self.marks) = (input, marks);
+    }
+
+    /// Calls the guest; when it fails, calls it with each half, down to single windows.
+    fn call_or_split(&mut self, input: &mut WindowColumns, marks: &mut Vec<Mark>, rows: &mut OutputRows) {
+        if input.qualities.iter().all(|quality| *quality == 0) {
+            input.qualities.clear();
+        }
+        let failure = if self.failed_calls >= FAILED_CALLS_MAX {
+            "given up after too many failures in one record".to_owned()
+        } else {
+            match self.try_call(input, marks, rows) {
+                Ok(()) => return,
+                Err(error) => error.to_string(),
+            }
+        };
+        if input.windows.len() > 1 && self.failed_calls < FAILED_CALLS_MAX {
+            let mut second = split_off(input);
+            let mut second_marks = marks.split_off(input.windows.len());
+            self.call_or_split(input, marks, rows);
+            self.call_or_split(&mut second, &mut second_marks, rows);
+            return;
+        }
+        for (group, _, start, end) in &input.windows {
+            self.give_up(*group, Span::new(*start, *end), &failure);
+        }
+    }
+
+    /// Counts and lists a window that has no output.
+    pub(super) fn give_up(&self, group: u32, span: Span, failure: &str) {
+        self.shared.error(self.partition, format!("window at {} ns has no output: {failure}", span.start));
+        self.shared.partitions[self.partition as usize].failed_windows.fetch_add(1, Relaxed);
+        self.note(group, span, "failed", Some(failure.to_owned()));
+    }
+
+    /// Lists a window.
+    pub(super) fn note(&self, group: u32, span: Span, reason: &'static str, detail: Option<String>) {
+        let (partition, start_ns, end_ns) = (self.partition, span.start, span.end);
+        self.shared.note_window(WindowNote { partition, group, start_ns, end_ns, reason, detail });
+    }
+
+    fn try_call(&mut self, input: &WindowColumns, marks: &[Mark], rows: &mut OutputRows) -> Result<(), CallError> {
+        let ports = self.factory.spec.outputs.len() as u32;
+        self.answers.clear();
+        if let Err(error) = self.instance.aggregate(input, ports, &mut self.answers) {
+            self.failed_calls += 1;
+            self.instance = self.factory.start()?;
+            return Err(error);
+        }
+        let answers = self.answers.chunks_exact(ports.max(1) as usize);
+        for (((group, ..), mark), values) in input.windows.iter().zip(marks).zip(answers) {
+            for (port, value) in (0..).zip(values) {
+                if !value.is_nan() {
+                    rows.push((*group, port), mark.stamp, *value);
+                } else if mark.is_revision {
+                    let (start, end) = (mark.stamp, mark.stamp.saturating_add(1));
+                    rows.withdrawn.push(Withdrawal { group: *group, port: Some(port), start, end });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Moves the second half of the windows out.
+fn split_off(input: &mut WindowColumns) -> WindowColumns {
+    let half = input.windows.len() / 2;
+    let rows: usize = input.windows[..half].iter().map(|(_, rows, ..)| *rows as usize).sum();
+    WindowColumns {
+        windows: input.windows.split_off(half),
+        dt: input.dt.split_off(rows),
+        values: input.values.split_off(rows),
+        qualities: if input.qualities.is_empty() { Vec::new() } else { input.qualities.split_off(rows) },
+        texts: input.texts.clone(),
+    }
+}
