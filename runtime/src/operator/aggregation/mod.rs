@@ -13,6 +13,8 @@
 
 mod calls;
 mod reading;
+#[cfg(test)]
+mod tests;
 mod texts;
 
 use std::collections::VecDeque;
@@ -65,7 +67,8 @@ impl Holding {
             Kind::Fixed { length, .. } | Kind::Sliding { length } => length > self.length_ns_max,
             // A late row can join sessions of the past with the open one, so history is asked anyway.
             Kind::Session { .. } => true,
-            Kind::Calendar(_) => HELD_NS_MAX >= self.length_ns_max,
+            // An hour at least.
+            Kind::Calendar(_) => self.length_ns_max < 3_600_000_000_000,
         }
     }
 }

@@ -234,7 +234,8 @@ impl OpenWindows {
                 Kind::Session { .. } => (first, last.saturating_add(1), shape.session_over(last)),
                 Kind::Sliding { .. } => {
                     let until = self.due_by.saturating_sub(shape.lateness).max(first);
-                    (first, until, until)
+                    let to = until.min(last.saturating_add(1));
+                    (first, to, to)
                 }
                 _ if first < self.closed_until => {
                     notes.pop_first();
@@ -267,7 +268,6 @@ impl OpenWindows {
                     notes.pop_first();
                     if last >= until {
                         notes.insert(until, last);
-                        return false;
                     }
                 }
                 _ => {}
@@ -360,11 +360,7 @@ fn note(notes: &mut BTreeMap<i64, i64>, time: i64, closed_until: i64, shape: &Sh
         return;
     }
     match shape.kind {
-        Kind::Sliding { .. } => {
-            let (first, last) = notes.pop_first().unwrap_or((time, time));
-            notes.insert(first.min(time), last.max(time));
-        }
-        Kind::Session { .. } => {
+        Kind::Session { .. } | Kind::Sliding { .. } => {
             let (mut first, mut last) = (time, time);
             if let Some((&begin, &end)) = notes.range(..=time).next_back()
                 && (time <= end || shape.is_joined(end, time))

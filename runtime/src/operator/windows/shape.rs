@@ -156,15 +156,16 @@ impl Shape {
         if first.start < closed_until { self.window_at(closed_until) } else { first }
     }
 
-    /// When a session whose newest row is `last` ends for good.
+    /// When a session whose newest row is `last` ends for good, and up to when sliding windows reach back to `last`.
     pub(crate) fn session_over(&self, last: i64) -> i64 {
         match self.kind {
             Kind::Session { gap, .. } => last.saturating_add(gap).min(self.window_at(last).end),
+            Kind::Sliding { length } => last.saturating_add(length),
             _ => last,
         }
     }
 
-    /// Whether rows at `before` and `after` belong to one session.
+    /// Whether rows at `before` and `after` belong to one session, or to one stretch of sliding windows.
     pub(crate) fn is_joined(&self, before: i64, after: i64) -> bool {
         after < self.session_over(before)
     }
