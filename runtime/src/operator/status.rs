@@ -22,8 +22,8 @@ const LISTED_WINDOWS_MAX: usize = 256;
 pub struct WindowNote {
     /// The partition of its inputs.
     pub partition: u32,
-    /// The number of its group in that partition.
-    pub group: u32,
+    /// The first series of its group.
+    pub series: String,
     /// First source time in it, ns.
     pub start_ns: i64,
     /// First source time after it, ns.

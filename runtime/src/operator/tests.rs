@@ -24,6 +24,7 @@ use crate::operator::spec::{DeployRequest, Spec};
 use crate::operator::status::Shared;
 
 const SUMS: &str = include_str!("../../tests/guests/sums.wat");
+const LENGTHS: &str = include_str!("../../tests/guests/lengths.wat");
 const TOTALS: &str = include_str!("../../tests/guests/totals.wat");
 const SECOND: i64 = 1_000_000_000;
 
@@ -64,12 +65,20 @@ impl History for FakeHistory {
             for column in view.columns() {
                 for run in column.runs().filter(|run| run.series == id) {
                     let inside = (run.first..run.first + run.rows).filter(|row| range.contains(column.time(*row)));
-                    rows.extend(inside.map(|row| (column.time(row), column.value(row).as_f64().unwrap())));
+                    rows.extend(inside.map(|row| (column.time(row), column.value(row))));
                 }
             }
         }
-        let (times, values) = rows.into_iter().unzip();
-        Ok(SampleColumn { times, values: Values::Float(values), qualities: Vec::new() })
+        let value_type = rows.values().next().map_or(ValueType::Float, Value::value_type);
+        let (times, mut values) = (rows.keys().copied().collect(), Values::new(value_type));
+        for value in rows.into_values() {
+            match (&mut values, value) {
+                (Values::Float(values), Value::Float(value)) => values.push(value),
+                (Values::Text(values), Value::Text(value)) => values.push(value),
+                _ => panic!("a series has one type"),
+            }
+        }
+        Ok(SampleColumn { times, values, qualities: Vec::new() })
     }
 }
 
@@ -112,11 +121,16 @@ impl World1 {
         let engine = engine().unwrap();
         let plugin = Arc::new(Plugin::compile(&engine, &inspect(&wat::parse_str(wat).unwrap()).unwrap()).unwrap());
         let request: DeployRequest = serde_json::from_str(json).unwrap();
-        let own =
-            |names: &[&str]| names.iter().map(|name| Port { name: (*name).to_owned(), kind: Kind::Number }).collect();
+        let own = |names: &[&str]| -> Vec<_> {
+            names.iter().map(|n| Port { name: (*n).to_owned(), kind: Kind::Number }).collect()
+        };
         let outputs =
             if plugin.world() == World::Calculation { own(&["value", "ticks"]) } else { own(&["sum", "count"]) };
-        let about = About { name: "p".into(), version: "1".into(), inputs: own(&["value"]), outputs };
+        let mut inputs = own(&["value"]);
+        if wat == LENGTHS {
+            inputs[0].kind = Kind::Text;
+        }
+        let about = About { name: "p".into(), version: "1".into(), inputs, outputs };
         let spec = Arc::new(Spec::new(&request, ("hash", 1), plugin.world(), &about).unwrap());
         let history = Arc::new(FakeHistory { journal: journal.clone(), failures: Mutex::new(0) });
         let checkpoint_every = Duration::from_secs(3600);
@@ -138,6 +152,15 @@ impl World1 {
             self.around.catalog.register(vec![series]).await.unwrap()[0].clone().unwrap();
             builder.push(id, (second * SECOND as f64) as i64, Value::Float(*value), Quality::GOOD);
         }
+        self.append(RecordKind::Samples, builder.encode()).await;
+    }
+
+    async fn write_text(&self, key: &str, second: i64, text: &str) {
+        let series = Series::new(key.parse().unwrap(), ValueType::Text);
+        let id = series.id;
+        self.around.catalog.register(vec![series]).await.unwrap()[0].clone().unwrap();
+        let mut builder = SamplesBuilder::new();
+        builder.push_text(id, second * SECOND, text.to_owned(), Quality::GOOD);
         self.append(RecordKind::Samples, builder.encode()).await;
     }
 
@@ -357,8 +380,28 @@ async fn a_window_is_revised_once_however_many_records_touch_it() {
     assert_eq!(world.output("power_t:value_sum", 0).await, Some(7.0));
     let counters = &world.shared.partitions[0].counters;
     assert_eq!(counters.revised_windows.load(std::sync::atomic::Ordering::Relaxed), 1);
-    let listed: Vec<_> = world.shared.windows.lock().iter().map(|w| (w.start_ns, w.end_ns, w.reason)).collect();
-    assert_eq!(listed, [(0, 10 * SECOND, "late")]);
+    let listed = world.shared.windows.lock().clone();
+    let listed: Vec<_> = listed.iter().map(|w| (w.series.as_str(), w.start_ns, w.end_ns, w.reason)).collect();
+    assert_eq!(listed, [("power", 0, 10 * SECOND, "late")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregation_of_texts_gets_them_from_rows_and_from_history() {
+    for crash_after in 0..6 {
+        let world = World1::new(LENGTHS, TOTALS_JSON).await;
+        for (second, text) in [(1, "on"), (2, "off"), (3, "on"), (15, "standby"), (25, ""), (26, "off")] {
+            world.write_text("power", second, text).await;
+        }
+        world.follow(crash_after, crash_after).await;
+        world.follow(0, usize::MAX).await;
+        assert_eq!(world.output("power_t:value_sum", 0).await, Some(7.0), "crash after {crash_after}");
+        assert_eq!(world.output("power_t:value_sum", 10).await, Some(7.0));
+        world.write_text("power", 4, "maintenance").await;
+        world.heartbeat(0).await;
+        world.follow(0, usize::MAX).await;
+        assert_eq!(world.output("power_t:value_sum", 0).await, Some(18.0), "revised from history");
+        assert_eq!(world.output("power_t:value_count", 0).await, Some(4.0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

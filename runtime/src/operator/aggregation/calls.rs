@@ -7,8 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use tidemill_model::Series;
+
 use crate::guest::{CallError, Instance, OutputRows, WindowColumns, Withdrawal};
 use crate::operator::calculation::GuestFactory;
+use crate::operator::inputs::Member;
 use crate::operator::status::{Shared, WindowNote};
 use crate::operator::windows::{Row, Span};
 
@@ -43,6 +46,8 @@ pub(super) struct Calls {
     instance: Instance,
     shared: Arc<Shared>,
     partition: u32,
+    /// The first series of every group, for people.
+    series: Vec<Arc<Series>>,
     input: WindowColumns,
     marks: Vec<Mark>,
     /// Places of texts in `input.texts`.
@@ -58,6 +63,7 @@ impl Calls {
             factory,
             shared,
             partition,
+            series: Vec::new(),
             input: WindowColumns::default(),
             marks: Vec::new(),
             places: HashMap::new(),
@@ -66,9 +72,10 @@ impl Calls {
         })
     }
 
-    /// A new record begins.
-    pub(super) fn begin_record(&mut self) {
+    /// A new record begins; there may be new groups.
+    pub(super) fn begin_record(&mut self, groups: &[Vec<Member>]) {
         self.failed_calls = 0;
+        self.series.extend(groups[self.series.len()..].iter().map(|members| members[0].series.clone()));
     }
 
     /// Number of output ports.
@@ -159,8 +166,9 @@ impl Calls {
 
     /// Lists a window.
     pub(super) fn note(&self, group: u32, span: Span, reason: &'static str, detail: Option<String>) {
+        let series = self.series.get(group as usize).map(|series| series.key.to_string()).unwrap_or_default();
         let (partition, start_ns, end_ns) = (self.partition, span.start, span.end);
-        self.shared.note_window(WindowNote { partition, group, start_ns, end_ns, reason, detail });
+        self.shared.note_window(WindowNote { partition, series, start_ns, end_ns, reason, detail });
     }
 
     fn try_call(&mut self, input: &WindowColumns, marks: &[Mark], rows: &mut OutputRows) -> Result<(), CallError> {

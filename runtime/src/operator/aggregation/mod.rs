@@ -189,7 +189,7 @@ impl Aggregation {
                 self.queue_touched(&mut rows);
             }
         }
-        self.calls.begin_record();
+        self.calls.begin_record(inputs.groups());
         let budget = (self.output_rows / self.calls.ports().max(1)).max(1);
         Ok(InHand { offset: record.offset, rows_in, newest, budget, rows })
     }
