@@ -12,6 +12,7 @@ pub mod exit;
 pub mod feed;
 pub mod output;
 pub mod progress;
+pub mod sdk;
 pub mod sse;
 pub mod stop;
 pub mod table;

@@ -27,7 +27,7 @@ mod shared_plugins;
 mod supervisor;
 mod versions;
 
-pub use compile::{Compiler, EXIT_REFUSED, compile_file, refusal};
+pub use compile::{Compiler, EXIT_REFUSED, Tried, compile_file, refusal, try_out};
 pub use error::{DeployError, HistoryError, InstallError, RuntimeError};
 pub use guest::{CallError, Limits, LogLine};
 pub use history::History;

@@ -33,7 +33,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "tidemill-cli",
-        &["tidemill-agent", "tidemill-journal", "tidemill-journal-embedded", "tidemill-model", "tidemill-server"],
+        &[
+            "tidemill-agent",
+            "tidemill-journal",
+            "tidemill-journal-embedded",
+            "tidemill-model",
+            "tidemill-runtime",
+            "tidemill-server",
+        ],
     ),
     ("tidemill-sdk", &[]),
 ];

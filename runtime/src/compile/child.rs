@@ -12,7 +12,7 @@ use tidemill_journal::Env;
 
 use super::artefact::{self, Artefact};
 use crate::error::{InstallError, RuntimeError};
-use crate::guest::{About, Instance, Kind, Limits, Logs, Plugin, Port, World, engine, inspect};
+use crate::guest::{About, Inspected, Instance, Kind, Limits, Logs, Plugin, Port, World, engine, inspect};
 
 /// How plugins are compiled.
 #[derive(Clone, Debug)]
@@ -47,17 +47,35 @@ pub fn compile_file(wasm: &Path, dir: &Path, env: Arc<dyn Env>) -> Result<(), In
 }
 
 fn compile(wasm: &[u8], dir: &Path, env: Arc<dyn Env>) -> Result<(Artefact, Plugin), InstallError> {
-    let engine = engine()?;
     let inspected = inspect(wasm)?;
-    let plugin = Plugin::compile(&engine, &inspected)?;
+    let Tried { plugin, about, contract } = try_out(&inspected, env)?;
+    let artefact = artefact::write(plugin.engine(), &inspected, (about, contract), dir, &plugin.serialize()?)?;
+    Ok((artefact, plugin))
+}
+
+/// A plugin that has been compiled and has answered.
+pub struct Tried {
+    /// The plugin.
+    pub plugin: Plugin,
+    /// What it says of itself.
+    pub about: About,
+    /// The contract that it speaks: 2 stands for 0.2.
+    pub contract: u32,
+}
+
+/// Compiles what has passed the checks in this process and asks it what it is.
+///
+/// # Errors
+/// Why it is not accepted.
+pub fn try_out(inspected: &Inspected, env: Arc<dyn Env>) -> Result<Tried, InstallError> {
+    let plugin = Plugin::compile(&engine()?, inspected)?;
     let limits = Limits { memory_bytes: 1 << 30, ..Limits::default() };
     let mut instance = Instance::new(&plugin, limits, Arc::new(Logs::default()), env)?;
     let about = instance.describe()?;
     check_about(&about, plugin.world())?;
-    let says = (about, instance.contract());
+    let contract = instance.contract();
     drop(instance);
-    let artefact = artefact::write(&engine, &inspected, says, dir, &plugin.serialize()?)?;
-    Ok((artefact, plugin))
+    Ok(Tried { plugin, about, contract })
 }
 
 impl Compiler {

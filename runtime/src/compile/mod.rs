@@ -10,4 +10,4 @@
 pub(crate) mod artefact;
 mod child;
 
-pub use child::{Compiler, EXIT_REFUSED, compile_file, refusal};
+pub use child::{Compiler, EXIT_REFUSED, Tried, compile_file, refusal, try_out};

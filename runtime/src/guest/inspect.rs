@@ -1,6 +1,7 @@
 //! What a Wasm file must look like before it is compiled, and the one change that is made to it.
 //!
-//! The steps:
+//! A file is looked at to its end even when something speaks against it, so that its author learns everything at once. What is
+//! looked at:
 //! 1. it is a core module or a component of at most [`PLUGIN_BYTES_MAX`] that validates;
 //! 2. it imports nothing but what the host gives;
 //! 3. its modules are of a shape that compiles in bounded memory, and all of its state lies in one 32-bit memory and in
@@ -17,6 +18,7 @@ use super::blueprint::{Blueprint, CALLS, Item, Step, World};
 use super::component;
 use super::granted;
 use super::module::CoreModule;
+use super::survey::{Import, Survey};
 use crate::error::InstallError;
 
 /// Largest plugin, bytes. A Python interpreter with its library has 18 MB.
@@ -42,17 +44,32 @@ impl Inspected {
 /// Checks `wasm` and exports its state.
 ///
 /// # Errors
-/// The reason, for the author of the plugin.
+/// The first reason against it, for the author of the plugin.
 pub fn inspect(wasm: &[u8]) -> Result<Inspected, InstallError> {
-    if wasm.len() > PLUGIN_BYTES_MAX {
-        return Err(InstallError::TooLarge { bytes: wasm.len(), limit: PLUGIN_BYTES_MAX });
-    }
+    survey(wasm).into_inspected()
+}
+
+/// What is seen in `wasm`, and everything that speaks against it.
+pub fn survey(wasm: &[u8]) -> Survey {
     let is_component = Parser::is_component(wasm);
-    if !is_component && !Parser::is_core_wasm(wasm) {
-        return Err(InstallError::NotWasm { reason: "it does not begin like a WebAssembly module".into() });
+    let mut survey = Survey { bytes: wasm.len(), is_component, ..Survey::default() };
+    if wasm.len() > PLUGIN_BYTES_MAX {
+        survey.refusals.push(InstallError::TooLarge { bytes: wasm.len(), limit: PLUGIN_BYTES_MAX });
+        return survey;
     }
-    Validator::new_with_features(features()).validate_all(wasm).map_err(|error| not_wasm(&error))?;
-    if is_component { of_component(wasm) } else { of_module(wasm) }
+    if !is_component && !Parser::is_core_wasm(wasm) {
+        survey.refusals.push(InstallError::NotWasm { reason: "it does not begin like a WebAssembly module".into() });
+        return survey;
+    }
+    if let Err(error) = Validator::new_with_features(features()).validate_all(wasm) {
+        survey.refusals.push(not_wasm(&error));
+    }
+    if is_component {
+        of_component(wasm, &mut survey)
+    } else {
+        of_module(wasm, &mut survey)
+    }
+    survey
 }
 
 /// What the engine is set to run.
@@ -77,12 +94,13 @@ pub(super) fn not_wasm(error: &wasmparser::BinaryReaderError) -> InstallError {
     InstallError::NotWasm { reason: error.to_string() }
 }
 
-fn of_module(wasm: &[u8]) -> Result<Inspected, InstallError> {
-    let module = CoreModule::check(wasm)?;
-    let foreign = module.imports.iter().filter(|(from, name)| !granted::is_granted(from, name));
-    check_imports(foreign.map(|(from, name)| (from.as_str(), name.as_str())))?;
-    if module.memories != 1 {
-        return Err(refused(format!("it has {} memories, it needs exactly one", module.memories)));
+fn of_module(wasm: &[u8], survey: &mut Survey) {
+    let module = survey.add_module(wasm);
+    survey.imports.extend(module.imports.iter().map(|(from, name)| Import::new(from, name)));
+    survey.refusals.extend(check_imports(&survey.imports).err());
+    if module.memories.len() != 1 {
+        let reason = format!("it has {} memories, it needs exactly one", module.memories.len());
+        survey.refusals.push(refused(reason));
     }
     let export = |name: &str| Item::Export { step: 0, name: name.to_owned() };
     let is_call = |name: &str| {
@@ -94,47 +112,46 @@ fn of_module(wasm: &[u8]) -> Result<Inspected, InstallError> {
     let memory = module.exports.iter().find(|(name, kind)| *kind == ExternalKind::Memory && name == "memory");
     let memory = memory.map(|(name, _)| export(name));
     let steps = vec![Step::Instantiate { module: 0, args: Vec::new() }];
-    finish(vec![module.rewritten(wasm)], vec![module.mutable_globals.len()], steps, calls, memory)
+    finish(survey, &[(module, wasm)], steps, calls, memory);
 }
 
-fn of_component(wasm: &[u8]) -> Result<Inspected, InstallError> {
-    let recipe = component::read(wasm)?;
-    if recipe.modules.len() > MODULES_MAX {
-        return Err(refused(format!(
-            "it is a component of {} modules, at most {MODULES_MAX} are allowed",
-            recipe.modules.len()
-        )));
-    }
-    let from_host = |item: &Item| match item {
-        Item::Host { module, name } if !granted::is_granted(module, name) => Some((module.clone(), name.clone())),
-        _ => None,
+fn of_component(wasm: &[u8], survey: &mut Survey) {
+    let recipe = match component::read(wasm) {
+        Ok(recipe) => recipe,
+        Err(error) => return survey.refusals.push(error),
     };
+    if recipe.modules.len() > MODULES_MAX {
+        let reason =
+            format!("it is a component of {} modules, at most {MODULES_MAX} are allowed", recipe.modules.len());
+        return survey.refusals.push(refused(reason));
+    }
     let gathered = recipe.steps.iter().flat_map(|step| match step {
         Step::Gather(items) => items.as_slice(),
         Step::Instantiate { .. } => &[],
     });
-    let foreign: Vec<_> = gathered.filter_map(|(_, item)| from_host(item)).collect();
-    check_imports(foreign.iter().map(|(from, name)| (from.as_str(), name.as_str())))?;
-    let checked = recipe.modules.iter().map(|module| CoreModule::check(module)).collect::<Result<Vec<_>, _>>()?;
-    let memories: usize = checked.iter().map(|module| module.memories).sum();
+    survey.imports.extend(gathered.filter_map(|(_, item)| match item {
+        Item::Host { module, name } => Some(Import::new(module, name)),
+        Item::Export { .. } => None,
+    }));
+    survey.refusals.extend(check_imports(&survey.imports).err());
+    let modules: Vec<_> = recipe.modules.iter().map(|wasm| (survey.add_module(wasm), *wasm)).collect();
+    let memories: usize = modules.iter().map(|(module, _)| module.memories.len()).sum();
     if memories != 1 {
-        return Err(refused(format!("its modules have {memories} memories, they need exactly one")));
+        survey.refusals.push(refused(format!("its modules have {memories} memories, they need exactly one")));
     }
     for step in &recipe.steps {
-        check_args(step, &checked)?;
+        survey.refusals.extend(check_args(step, &modules).err());
     }
-    let globals = checked.iter().map(|module| module.mutable_globals.len()).collect();
-    let modules = checked.iter().zip(&recipe.modules).map(|(module, wasm)| module.rewritten(wasm)).collect();
-    finish(modules, globals, recipe.steps, recipe.calls, recipe.memory)
+    finish(survey, &modules, recipe.steps, recipe.calls, recipe.memory);
 }
 
 /// A component's module gets every import from the component, so that nothing bypasses [`check_imports`].
-fn check_args(step: &Step, modules: &[CoreModule]) -> Result<(), InstallError> {
+fn check_args(step: &Step, modules: &[(CoreModule, &[u8])]) -> Result<(), InstallError> {
     let Step::Instantiate { module, args } = step else {
         return Ok(());
     };
     let is_given = |from: &str| args.iter().any(|(name, _)| name == from);
-    match modules[*module].imports.iter().find(|(from, _)| !is_given(from)) {
+    match modules[*module].0.imports.iter().find(|(from, _)| !is_given(from)) {
         Some((from, name)) => {
             Err(refused(format!("its module {module} imports {from}.{name}, which the component does not give")))
         }
@@ -142,8 +159,9 @@ fn check_args(step: &Step, modules: &[CoreModule]) -> Result<(), InstallError> {
     }
 }
 
-fn check_imports<'a>(foreign: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), InstallError> {
-    let foreign: Vec<_> = foreign.collect();
+fn check_imports(imports: &[Import]) -> Result<(), InstallError> {
+    let foreign = imports.iter().filter(|import| !import.is_granted);
+    let foreign: Vec<_> = foreign.map(|import| (import.module.as_str(), import.name.as_str())).collect();
     if let Some(version) = foreign.iter().find_map(|(from, _)| granted::newer_contract(from)) {
         return Err(refused(format!(
             "it was built for contract {version}, this node speaks 0.1 to 0.2: upgrade the node, or build it with an older SDK"
@@ -156,33 +174,40 @@ fn check_imports<'a>(foreign: impl Iterator<Item = (&'a str, &'a str)>) -> Resul
     Err(InstallError::ForeignImports { imports: names.join(", ") })
 }
 
+/// Decides the world by the exports; the plugin is accepted if nothing speaks against it.
 fn finish(
-    modules: Vec<Vec<u8>>,
-    globals: Vec<usize>,
+    survey: &mut Survey,
+    modules: &[(CoreModule, &[u8])],
     steps: Vec<Step>,
     calls: BTreeMap<String, Item>,
     memory: Option<Item>,
-) -> Result<Inspected, InstallError> {
+) {
+    survey.exports.extend(calls.keys().cloned());
     let has = |name: &str| calls.contains_key(name);
     let (world, required): (_, &[&str]) = match (has("process"), has("aggregate")) {
         (true, false) => (World::Calculation, &["cabi_realloc", "describe", "configure", "process", "advance"]),
         (false, true) => (World::Aggregation, &["cabi_realloc", "describe", "configure", "aggregate"]),
-        (true, true) => return Err(refused("it exports both process and aggregate: split it into two plugins")),
+        (true, true) => {
+            return survey.refusals.push(refused("it exports both process and aggregate: split it into two plugins"));
+        }
         (false, false) => {
-            return Err(refused("it exports neither process (a calculation) nor aggregate (an aggregation)"));
+            let reason = "it exports neither process (a calculation) nor aggregate (an aggregation)";
+            return survey.refusals.push(refused(reason));
         }
     };
+    survey.world = Some(world);
     let mut missing: Vec<_> = required.iter().filter(|name| !has(name)).copied().collect();
     if has("save") != has("load") {
         missing.push(if has("save") { "load" } else { "save" });
     }
-    match memory {
-        Some(memory) if missing.is_empty() => {
-            Ok(Inspected { blueprint: Blueprint { world, globals, steps, memory, calls }, modules })
-        }
-        memory => {
-            missing.extend(memory.is_none().then_some("memory"));
-            Err(refused(format!("a {} must also export {}", world.name(), missing.join(", "))))
-        }
+    missing.extend(memory.is_none().then_some("memory"));
+    let Some(memory) = memory.filter(|_| missing.is_empty()) else {
+        return survey.refusals.push(refused(format!("a {} must also export {}", world.name(), missing.join(", "))));
+    };
+    if survey.refusals.is_empty() {
+        let globals = modules.iter().map(|(module, _)| module.mutable_globals.len()).collect();
+        let blueprint = Blueprint { world, globals, steps, memory, calls };
+        let modules = modules.iter().map(|(module, wasm)| module.rewritten(wasm)).collect();
+        survey.inspected = Some(Inspected { blueprint, modules });
     }
 }

@@ -21,6 +21,7 @@ mod module;
 mod plugin;
 mod results;
 mod state;
+mod survey;
 
 pub(crate) use blueprint::Blueprint;
 pub use blueprint::World;
@@ -28,8 +29,9 @@ pub use columns::{About, BatchColumns, Kind, OutputBounds, OutputRows, Port, Win
 pub use engine::engine;
 pub use error::CallError;
 pub use image::{Delta, Image};
-pub use inspect::{Inspected, PLUGIN_BYTES_MAX, inspect};
+pub use inspect::{Inspected, PLUGIN_BYTES_MAX, inspect, survey};
 pub use instance::Instance;
 pub use limits::Limits;
 pub use logs::{LogLine, Logs};
 pub use plugin::Plugin;
+pub use survey::{Import, ModuleFacts, Survey};

@@ -5,7 +5,9 @@
 //! - Its state lies in a 32-bit memory and in numeric globals, because that is what an image holds.
 //! - Rewriting exports every mutable global under a name of ours, and changes nothing else.
 
-use wasmparser::{ExternalKind, FunctionBody, GlobalType, MemoryType, Operator, Parser, Payload, TypeRef};
+use wasmparser::{
+    BinaryReaderError, ExternalKind, FunctionBody, GlobalType, MemoryType, Operator, Parser, Payload, TypeRef,
+};
 
 use super::inspect::{not_wasm, refused};
 use crate::error::InstallError;
@@ -36,70 +38,85 @@ pub(super) struct CoreModule {
     export_entries: (usize, u32),
     /// Indices of the mutable globals that it defines.
     pub(super) mutable_globals: Vec<u32>,
-    /// How many memories it defines.
-    pub(super) memories: usize,
+    /// The memories it defines.
+    pub(super) memories: Vec<MemoryType>,
+    /// How many functions it defines.
+    pub(super) functions: u32,
+    /// Names of its custom sections.
+    pub(super) custom: Vec<String>,
+    /// What speaks against it, in the order of its sections.
+    pub(super) refusals: Vec<InstallError>,
 }
 
 impl CoreModule {
-    /// Walks over a module that has been validated.
-    pub(super) fn check(wasm: &[u8]) -> Result<Self, InstallError> {
+    /// Walks over a module.
+    pub(super) fn read(wasm: &[u8]) -> Self {
         let mut module = Self::default();
-        let not_wasm = |error: wasmparser::BinaryReaderError| not_wasm(&error);
-        let (mut function, mut imported_globals) = (0, 0);
+        if let Err(error) = module.walk(wasm) {
+            module.refusals.push(not_wasm(&error));
+        }
+        if module.mutable_globals.len() > GLOBALS_MAX {
+            let count = module.mutable_globals.len();
+            let reason = format!("it has {count} mutable globals, at most {GLOBALS_MAX} are allowed");
+            module.refusals.push(refused(reason));
+        }
+        module
+    }
+
+    fn walk(&mut self, wasm: &[u8]) -> Result<(), BinaryReaderError> {
+        let mut imported_globals = 0;
         for payload in Parser::new(0).parse_all(wasm) {
-            let payload = payload.map_err(not_wasm)?;
-            module.sections.extend(payload.as_section());
+            let payload = payload?;
+            self.sections.extend(payload.as_section());
             match payload {
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
-                        let import = import.map_err(not_wasm)?;
+                        let import = import?;
                         imported_globals += u32::from(matches!(import.ty, TypeRef::Global(_)));
-                        module.imports.push((import.module.to_owned(), import.name.to_owned()));
+                        self.imports.push((import.module.to_owned(), import.name.to_owned()));
                     }
                 }
                 Payload::MemorySection(section) => {
                     for memory in section {
-                        check_memory(&memory.map_err(not_wasm)?)?;
-                        module.memories += 1;
+                        let memory = memory?;
+                        self.refusals.extend(check_memory(&memory).err());
+                        self.memories.push(memory);
                     }
                 }
                 Payload::GlobalSection(section) => {
                     for (index, global) in (imported_globals..).zip(section) {
-                        module.add_global(index, global.map_err(not_wasm)?.ty)?;
+                        self.add_global(index, global?.ty);
                     }
                 }
                 Payload::ExportSection(section) => {
-                    module.export_entries = (section.original_position(), section.count());
+                    self.export_entries = (section.original_position(), section.count());
                     for export in section {
-                        let export = export.map_err(not_wasm)?;
+                        let export = export?;
                         if export.name.starts_with(GLOBAL_PREFIX) {
-                            return Err(refused(format!("exports may not begin with {GLOBAL_PREFIX}")));
+                            self.refusals.push(refused(format!("exports may not begin with {GLOBAL_PREFIX}")));
                         }
-                        module.exports.push((export.name.to_owned(), export.kind));
+                        self.exports.push((export.name.to_owned(), export.kind));
                     }
                 }
                 Payload::CodeSectionEntry(body) => {
-                    check_function(function, &body)?;
-                    function += 1;
+                    self.refusals.extend(check_function(self.functions, &body).err());
+                    self.functions += 1;
                 }
+                Payload::CustomSection(section) => self.custom.push(section.name().to_owned()),
                 _ => {}
             }
         }
-        if module.mutable_globals.len() > GLOBALS_MAX {
-            let count = module.mutable_globals.len();
-            return Err(refused(format!("it has {count} mutable globals, at most {GLOBALS_MAX} are allowed")));
-        }
-        Ok(module)
+        Ok(())
     }
 
-    fn add_global(&mut self, index: u32, ty: GlobalType) -> Result<(), InstallError> {
+    fn add_global(&mut self, index: u32, ty: GlobalType) {
         if ty.mutable && ty.content_type.is_reference_type() {
-            return Err(refused(format!("global {index} is a mutable reference, which a checkpoint cannot hold")));
+            let reason = format!("global {index} is a mutable reference, which a checkpoint cannot hold");
+            self.refusals.push(refused(reason));
         }
         if ty.mutable {
             self.mutable_globals.push(index);
         }
-        Ok(())
     }
 
     /// The module with an export section that also names the mutable globals. All other sections stay as they are.

@@ -39,6 +39,10 @@ impl Plugin {
         Ok(Self { engine: engine.clone(), blueprint, modules, linker })
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Its world.
     pub fn world(&self) -> World {
         self.blueprint.world

@@ -1,6 +1,6 @@
-//! `tidemill plugin build`: compiles a plugin written in Rust to WebAssembly.
+//! `tidemill plugin build`: compiles a plugin to WebAssembly.
 //!
-//! The toolchain is what `sdk/wasm-toolchain.sh` finds or makes, if the plugin lies in a checkout that has it; otherwise plain
+//! A project with a `plugin.toml` is built by the command in it. A crate without one is built by cargo: the toolchain is what `sdk/wasm-toolchain.sh` finds or makes, if the plugin lies in a checkout that has it; otherwise plain
 //! cargo, with the target that rustup installs.
 
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::commands::plugin::project::Project;
 use crate::exit::{Exit, ended};
 use crate::output::{self, Context};
 
@@ -18,8 +19,14 @@ const TOOLCHAIN_SCRIPT: &str = "sdk/wasm-toolchain.sh";
 
 /// Options of `tidemill plugin build`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tidemill plugin build
+  tidemill plugin add \"$(tidemill plugin build plugins/rollup)\"
+
+A directory with a plugin.toml is built by the command that stands in it, one with only a Cargo.toml by cargo.")]
 pub struct BuildArgs {
-    /// Directory of the plugin, with its Cargo.toml
+    /// Directory of the plugin, with its plugin.toml or Cargo.toml
     #[arg(default_value = ".")]
     pub dir: PathBuf,
 }
@@ -29,10 +36,34 @@ pub struct BuildArgs {
 /// # Errors
 /// When there is no plugin, no toolchain, or it does not compile; the compiler's own messages are on standard error.
 pub fn run(context: &Context, args: &BuildArgs) -> anyhow::Result<()> {
-    let dir = args.dir.canonicalize().with_context(|| format!("open {}", args.dir.display()))?;
+    let wasm = build(&args.dir)?;
+    if context.json {
+        output::json(&json!({ "wasm": wasm }))?;
+    } else {
+        output::line(wasm.display())?;
+    }
+    Ok(())
+}
+
+/// Builds the plugin in a directory. Returns the file.
+///
+/// # Errors
+/// As [`run`].
+pub fn build(given: &Path) -> anyhow::Result<PathBuf> {
+    match Project::open(given)? {
+        Some(project) => project.build(),
+        None => build_crate(given),
+    }
+}
+
+fn build_crate(given: &Path) -> anyhow::Result<PathBuf> {
+    let dir = given.canonicalize().with_context(|| format!("open {}", given.display()))?;
     let manifest = dir.join("Cargo.toml");
     if !manifest.is_file() {
-        let message = format!("{} is not a plugin: it has no Cargo.toml", args.dir.display());
+        let message = format!(
+            "{} is not a plugin: it has neither plugin.toml nor Cargo.toml; start one with `tidemill plugin new`",
+            given.display()
+        );
         return Err(ended(Exit::NotFound, message));
     }
     let package = metadata(&manifest)?;
@@ -53,12 +84,7 @@ pub fn run(context: &Context, args: &BuildArgs) -> anyhow::Result<()> {
     }
     let wasm = target_dir.join(TARGET).join(profile(&package)).join(file_name(&package, &manifest)?);
     anyhow::ensure!(wasm.is_file(), "cargo has not made {}: the crate needs crate-type = [\"cdylib\"]", wasm.display());
-    if context.json {
-        output::json(&json!({ "wasm": wasm }))?;
-    } else {
-        output::line(wasm.display())?;
-    }
-    Ok(())
+    Ok(wasm)
 }
 
 fn metadata(manifest: &Path) -> anyhow::Result<Value> {

@@ -2,6 +2,9 @@
 
 pub mod build;
 pub mod deploy;
+pub mod inspect;
+pub mod new;
+pub mod project;
 
 use std::path::PathBuf;
 
@@ -18,9 +21,12 @@ use crate::table::Table;
 /// The commands about plugins and the operators that run them.
 #[derive(Subcommand, Debug)]
 pub enum PluginCommand {
-    /// Build a plugin written in Rust; prints the path of the .wasm file
-    #[command(after_help = "Example:\n  tidemill plugin add \"$(tidemill plugin build plugins/rollup)\"")]
+    /// Begin a plugin: a project with a working example, its test and the SDK
+    New(new::NewArgs),
+    /// Build a plugin; prints the path of the .wasm file
     Build(build::BuildArgs),
+    /// Show what is in a .wasm file, and every reason why a node would refuse it
+    Inspect(inspect::InspectArgs),
     /// Install a .wasm file on the node
     Add {
         /// The file
@@ -64,7 +70,9 @@ pub enum PluginCommand {
 /// When the node does not answer or refuses.
 pub fn run(context: &Context, command: &PluginCommand) -> anyhow::Result<()> {
     match command {
+        PluginCommand::New(args) => new::run(context, args),
         PluginCommand::Build(args) => build::run(context, args),
+        PluginCommand::Inspect(args) => inspect::run(context, args),
         PluginCommand::Add { file } => add(context, file),
         PluginCommand::Deploy(args) => deploy::run(context, args),
         PluginCommand::List => list(context),

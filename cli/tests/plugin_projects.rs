@@ -1,0 +1,118 @@
+//! The author's loop without a node: new, build, inspect.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn tidemill(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tidemill")).args(arguments).current_dir(dir).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[track_caller]
+fn succeeds(dir: &Path, arguments: &[&str]) -> String {
+    let output = tidemill(dir, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A new project, built. The directory is dropped with the first value.
+fn built(lang: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    succeeds(dir.path(), &["plugin", "new", "--lang", lang, "night-rates"]);
+    let project = dir.path().join("night-rates");
+    let wasm = succeeds(&project, &["plugin", "build"]);
+    assert_eq!(wasm.trim(), "./night-rates.wasm");
+    (dir, project)
+}
+
+fn check_project(lang: &str) {
+    let (_dir, project) = built(lang);
+    let report: Value =
+        serde_json::from_str(&succeeds(&project, &["plugin", "inspect", "--json", "night-rates.wasm"])).unwrap();
+    assert_eq!((&report["name"], &report["contract"]), (&"night-rates".into(), &"0.2".into()));
+    assert_eq!((&report["world"], &report["refusals"]), (&"calculation".into(), &serde_json::json!([])));
+    assert_eq!(report["outputs"][1], serde_json::json!({ "name": "state", "kind": "text" }));
+}
+
+#[test]
+fn a_new_plugin_in_rust_builds() {
+    check_project("rust");
+}
+
+#[test]
+fn a_new_plugin_in_c_builds() {
+    check_project("c");
+}
+
+#[test]
+fn every_language_has_a_whole_template() {
+    let languages = tidemill_cli::sdk::languages();
+    assert!(["c", "cpp", "go", "python", "rust", "zig"].iter().all(|lang| languages.contains(lang)), "{languages:?}");
+    for lang in languages {
+        let dir = tempfile::tempdir().unwrap();
+        let project = dir.path().join("p");
+        succeeds(dir.path(), &["plugin", "new", "--lang", lang, "night-rates", "--dir", "p"]);
+        let read = |name: &str| std::fs::read_to_string(project.join(name)).unwrap();
+        assert!(read("plugin.toml").contains("\"night-rates.wasm\""), "{lang}");
+        assert!(project.join("tidemill").is_dir() && project.join("README.md").is_file(), "{lang}");
+        for entry in std::fs::read_dir(&project).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            assert!(!name.ends_with(".wasm") && !name.contains("smooth"), "{lang}: {name}");
+            if entry.path().is_file() {
+                let text = read(&name);
+                assert!(!text.contains("smooth") && !text.contains("../tidemill"), "{lang}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn new_refuses_bad_names_and_full_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["", "Night", "1st", "a--b", "-a", "a/b", "a_b", "tidemill", &"a".repeat(65)] {
+        let output = tidemill(dir.path(), &["plugin", "new", "--lang", "c", "--", name]);
+        assert_eq!(output.status.code(), Some(2), "{name}: {}", said(&output));
+    }
+    std::fs::create_dir(dir.path().join("full")).unwrap();
+    std::fs::write(dir.path().join("full/mine"), "").unwrap();
+    let output = tidemill(dir.path(), &["plugin", "new", "--lang", "c", "full"]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(said(&output).contains("--dir"), "{}", said(&output));
+    assert_eq!(tidemill(dir.path(), &["plugin", "new", "--lang", "cobol", "x"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_build_that_fails_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = tidemill(dir.path(), &["plugin", "build"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(said(&output).contains("tidemill plugin new"), "{}", said(&output));
+    let manifest = |build: &str| format!("name = \"x\"\nlanguage = \"c\"\nbuild = \"{build}\"\nwasm = \"x.wasm\"\n");
+    std::fs::write(dir.path().join("plugin.toml"), manifest("echo broken >&2; exit 7")).unwrap();
+    let output = tidemill(dir.path(), &["plugin", "build"]);
+    assert!(output.status.code() == Some(1) && said(&output).contains("broken"), "{}", said(&output));
+    std::fs::write(dir.path().join("plugin.toml"), manifest("true")).unwrap();
+    assert!(said(&tidemill(dir.path(), &["plugin", "build"])).contains("has not made"));
+}
+
+#[test]
+fn inspect_lists_every_reason_against_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    // (module (import "env" "time" (func (result i64))) (import "env" "open" (func (result i64))))
+    let mut wasm = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7e\x02".to_vec();
+    wasm.extend(b"\x17\x02\x03env\x04time\0\0\x03env\x04open\0\0");
+    std::fs::write(dir.path().join("x.wasm"), wasm).unwrap();
+    let output = tidemill(dir.path(), &["plugin", "inspect", "x.wasm"]);
+    assert_eq!(output.status.code(), Some(1));
+    for line in ["env.time: NOT GIVEN", "env.open: NOT GIVEN", "0 memories", "neither process", "for 3 reasons"] {
+        assert!(said(&output).contains(line), "{line}: {}", said(&output));
+    }
+    std::fs::write(dir.path().join("x.wasm"), "nonsense").unwrap();
+    assert!(said(&tidemill(dir.path(), &["plugin", "inspect", "x.wasm"])).contains("not a valid wasm module"));
+}
