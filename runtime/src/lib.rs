@@ -9,6 +9,7 @@
 //! - `compile` makes machine code of Wasm files, in a process of its own.
 //! - `guest` runs a Wasm module: checks, calls, limits, images of its memory. The only place that names wasmtime.
 //! - `operator` makes a follower of a guest: which rows it gets, where its outputs go, windows, checkpoints.
+//! - [`trial`] runs a plugin as an operator over a fixture, for its author.
 //! - [`Runtime`] keeps the plugins and runs the operators that the catalog names.
 //!
 //! An operator in one partition is one instance on one thread. A plugin that traps, loops or floods hurts only itself: it
@@ -25,6 +26,7 @@ mod rerun;
 mod runtime;
 mod shared_plugins;
 mod supervisor;
+pub mod trial;
 mod versions;
 
 pub use compile::{Compiler, EXIT_REFUSED, Tried, compile_file, refusal, try_out};

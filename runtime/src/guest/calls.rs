@@ -71,6 +71,20 @@ impl Instance {
         bounds: OutputBounds<'_>,
         out: &mut OutputRows,
     ) -> Result<(), CallError> {
+        if batch.dt.len() as u64 <= self.limits.rows_per_call {
+            return self.process_whole(t0, batch, bounds, out);
+        }
+        let rows = usize::try_from(self.limits.rows_per_call).unwrap_or(usize::MAX).max(1);
+        batch.parts(rows).iter().try_for_each(|part| self.process_whole(t0, part, bounds, out))
+    }
+
+    fn process_whole(
+        &mut self,
+        t0: i64,
+        batch: &BatchColumns,
+        bounds: OutputBounds<'_>,
+        out: &mut OutputRows,
+    ) -> Result<(), CallError> {
         const CALL: &str = "process";
         self.refuel(CALL)?;
         let (runs, runs_len) = self.put_raw(CALL, 4, batch.runs.len() * 12, |target| {

@@ -50,6 +50,33 @@ pub struct BatchColumns {
     pub texts: Vec<String>,
 }
 
+impl BatchColumns {
+    /// The same rows in batches of at most `rows`.
+    pub(crate) fn parts(&self, rows: usize) -> Vec<Self> {
+        let mut parts = Vec::with_capacity(self.dt.len().div_ceil(rows));
+        let mut part = Self { texts: self.texts.clone(), ..Self::default() };
+        let mut row = 0;
+        for [group, port, count] in &self.runs {
+            let mut left = *count as usize;
+            while left > 0 {
+                let taken = left.min(rows - part.dt.len());
+                let range = row..row + taken;
+                part.runs.push([*group, *port, taken as u32]);
+                part.dt.extend_from_slice(&self.dt[range.clone()]);
+                part.values.extend_from_slice(&self.values[range.clone()]);
+                part.qualities.extend_from_slice(self.qualities.get(range).unwrap_or_default());
+                (row, left) = (row + taken, left - taken);
+                if part.dt.len() == rows {
+                    let next = Self { texts: self.texts.clone(), ..Self::default() };
+                    parts.push(std::mem::replace(&mut part, next));
+                }
+            }
+        }
+        parts.extend(Some(part).filter(|part| !part.dt.is_empty()));
+        parts
+    }
+}
+
 /// Windows for `aggregate`.
 #[derive(Default, Clone, Debug)]
 pub struct WindowColumns {

@@ -1,6 +1,9 @@
 //! Why a call into a guest failed.
 
-use wasmtime::Trap;
+use wasmtime::{FrameInfo, Trap, WasmBacktrace};
+
+/// Functions named of a trap, innermost first.
+const FRAMES_MAX: usize = 4;
 
 /// A call that failed. The instance it was made on is in an unknown state and must be dropped.
 ///
@@ -84,8 +87,16 @@ impl CallError {
     pub(crate) fn of(call: &'static str, error: &wasmtime::Error, fuel_per_call: u64) -> Self {
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => Self::OutOfFuel { call, limit: fuel_per_call },
-            Some(trap) => Self::Trap { call, reason: trap.to_string().trim_start_matches("wasm trap: ").to_owned() },
-            None => Self::Trap { call, reason: error.root_cause().to_string() },
+            Some(trap) => Self::trap(call, trap.to_string().trim_start_matches("wasm trap: "), error),
+            None => Self::trap(call, &error.root_cause().to_string(), error),
         }
+    }
+
+    /// A trap, with the functions that it happened in, as far as the module names them.
+    fn trap(call: &'static str, reason: &str, error: &wasmtime::Error) -> Self {
+        let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+        let names: Vec<_> = frames.iter().filter_map(FrameInfo::func_name).take(FRAMES_MAX).collect();
+        let place = if names.is_empty() { String::new() } else { format!(", in {}", names.join(" < ")) };
+        Self::Trap { call, reason: format!("{reason}{place}") }
     }
 }

@@ -40,6 +40,8 @@ pub struct Instance {
     dirty: Option<DirtyPages>,
     /// Whether a page was not zero at the last capture, and how many were not.
     stored: (Vec<bool>, u64),
+    /// Fuel used by all calls but the last one.
+    spent: u64,
 }
 
 /// What a step has made.
@@ -155,8 +157,9 @@ impl Instance {
         for (call, func) in &calls {
             check_signature(&store, func, call)?;
         }
-        let (dirty, stored) = (None, (Vec::new(), 0));
-        let mut instance = Self { store, memory, globals, calls, posts, realloc, limits, contract: 1, dirty, stored };
+        let (dirty, stored, spent) = (None, (Vec::new(), 0), 0);
+        let mut instance =
+            Self { store, memory, globals, calls, posts, realloc, limits, contract: 1, dirty, stored, spent };
         instance.contract = instance.ask_contract()?;
         Ok(instance)
     }
@@ -246,6 +249,11 @@ impl Instance {
         self.limits.fuel_per_call.saturating_sub(self.store.get_fuel().unwrap_or(0))
     }
 
+    /// Fuel that it has used since it was started.
+    pub fn fuel_total(&self) -> u64 {
+        self.spent.saturating_add(self.fuel_used())
+    }
+
     /// Puts a fresh instance into the state that `image` was taken of. The next capture is relative to that.
     ///
     /// # Errors
@@ -273,6 +281,7 @@ impl Instance {
 
     pub(super) fn refuel(&mut self, call: &'static str) -> Result<(), CallError> {
         self.store.data_mut().begin_call();
+        self.spent = self.fuel_total();
         let fuel = self.limits.fuel_per_call;
         self.store.set_fuel(fuel).map_err(|error| CallError::of(call, &error, fuel))
     }

@@ -26,6 +26,9 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Lines logged per second; further ones are counted and dropped.
     pub log_lines_per_s: u64,
+    /// Most rows per call of `process`. No part of a request: trials cut batches to see whether it matters.
+    #[serde(skip)]
+    pub rows_per_call: u64,
 }
 
 impl Default for Limits {
@@ -37,6 +40,7 @@ impl Default for Limits {
             output_rows: 262_144,
             output_bytes: 8 << 20,
             log_lines_per_s: 100,
+            rows_per_call: u64::MAX,
         }
     }
 }

@@ -212,6 +212,11 @@ impl Calculation {
         self.rebuilt.is_some()
     }
 
+    /// Fuel that its guest has used since it was started.
+    pub(crate) fn fuel(&self) -> u64 {
+        self.instance.fuel_total()
+    }
+
     /// Bytes of state.
     pub(crate) fn state_bytes(&self) -> u64 {
         self.instance.state_bytes()

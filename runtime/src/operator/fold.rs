@@ -235,6 +235,14 @@ impl OperatorFold {
         frame
     }
 
+    /// Fuel that the guest has used since it was started.
+    pub(crate) fn fuel(&self) -> u64 {
+        match &self.kernel {
+            Kernel::Calculation(calculation) => calculation.fuel(),
+            Kernel::Aggregation(aggregation) => aggregation.fuel(),
+        }
+    }
+
     fn state_bytes(&self) -> u64 {
         match &self.kernel {
             Kernel::Calculation(calculation) => calculation.state_bytes(),

@@ -72,6 +72,11 @@ impl Calls {
         })
     }
 
+    /// Fuel that the guest has used since it was started.
+    pub(super) fn fuel(&self) -> u64 {
+        self.instance.fuel_total()
+    }
+
     /// A new record begins; there may be new groups.
     pub(super) fn begin_record(&mut self, groups: &[Vec<Member>]) {
         self.failed_calls = 0;

@@ -335,6 +335,11 @@ impl Aggregation {
         }
     }
 
+    /// Fuel that its guest has used since it was started.
+    pub(crate) fn fuel(&self) -> u64 {
+        self.calls.fuel()
+    }
+
     /// Bytes of state.
     pub(crate) fn state_bytes(&self) -> u64 {
         let rows: usize = self.windows.iter().map(OpenWindows::len).sum();
