@@ -21,6 +21,8 @@ fn main() {
     for lang in sorted(&sdk).into_iter().filter(|dir| dir.join("template").is_dir()) {
         let name = file_name(&lang);
         collect(&lang.join("template"), &format!("{name}/template"), &[], &mut files);
+        // All templates are the same plugin, so they share its fixtures.
+        collect(&sdk.join("fixtures"), &format!("{name}/template/fixtures"), &[], &mut files);
         if lang.join("tidemill").is_dir() {
             collect(&lang.join("tidemill"), &format!("{name}/tidemill"), &[], &mut files);
         }

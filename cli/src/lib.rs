@@ -10,6 +10,7 @@ pub mod commands;
 pub mod deliver;
 pub mod exit;
 pub mod feed;
+pub mod fixture;
 pub mod output;
 pub mod progress;
 pub mod sdk;
@@ -17,6 +18,7 @@ pub mod sse;
 pub mod stop;
 pub mod table;
 pub mod time;
+pub mod trials;
 
 use std::process::ExitCode;
 

@@ -116,3 +116,56 @@ fn inspect_lists_every_reason_against_a_file() {
     std::fs::write(dir.path().join("x.wasm"), "nonsense").unwrap();
     assert!(said(&tidemill(dir.path(), &["plugin", "inspect", "x.wasm"])).contains("not a valid wasm module"));
 }
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}
+
+/// Every check of the template's fixture, and what a wrong expectation and a wrong input say.
+fn check_tests(lang: &str) {
+    let (_dir, project) = built(lang);
+    let passed = succeeds(&project, &["plugin", "test", "--json"]);
+    let checks: Vec<Value> = passed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> = checks.iter().map(|check| check["check"].as_str().unwrap()).collect();
+    assert_eq!(names, ["native", "golden", "again", "crashes", "cut"]);
+    assert!(checks.iter().all(|check| check["passed"] == true), "{passed}");
+
+    let expected = project.join("fixtures/silence/expected.txt");
+    let good = std::fs::read_to_string(&expected).unwrap();
+    let wrong = good.replace("1010.0", "1010.0000000000001");
+    assert_ne!(wrong, good);
+    write(&expected, &wrong);
+    let output = tidemill(&project, &["plugin", "test", "--no-native"]);
+    assert_eq!(output.status.code(), Some(1));
+    for part in ["golden", "turbine_trial:power{unit=T1} row 2", "1010.0000000000001", "found 1010.0 at", "at 101"] {
+        assert!(said(&output).contains(part), "{part}: {}", said(&output));
+    }
+    succeeds(&project, &["plugin", "test", "--no-native", "--bless"]);
+    let blessed = std::fs::read_to_string(&expected).unwrap();
+    assert_eq!(blessed, good, "what is expected is what --bless writes");
+}
+
+#[test]
+fn a_new_plugin_in_rust_passes_its_tests() {
+    check_tests("rust");
+}
+
+#[test]
+fn a_new_plugin_in_c_passes_its_tests() {
+    check_tests("c");
+}
+
+#[test]
+fn a_test_says_what_is_missing_or_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = "name = \"x\"\nlanguage = \"c\"\nbuild = \"true\"\nwasm = \"x.wasm\"\n";
+    write(&dir.path().join("plugin.toml"), manifest);
+    write(&dir.path().join("x.wasm"), "");
+    let output = tidemill(dir.path(), &["plugin", "test"]);
+    assert!(output.status.code() == Some(3) && said(&output).contains("nothing to test"), "{}", said(&output));
+    let fixture = dir.path().join("fixtures/one");
+    std::fs::create_dir_all(&fixture).unwrap();
+    write(&fixture.join("operator.json"), "{}");
+    let output = tidemill(dir.path(), &["plugin", "test"]);
+    assert!(said(&output).contains("plugin inspect"), "{}", said(&output));
+}

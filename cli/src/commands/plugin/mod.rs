@@ -3,8 +3,10 @@
 pub mod build;
 pub mod deploy;
 pub mod inspect;
+pub mod logs;
 pub mod new;
 pub mod project;
+pub mod test;
 
 use std::path::PathBuf;
 
@@ -25,6 +27,8 @@ pub enum PluginCommand {
     New(new::NewArgs),
     /// Build a plugin; prints the path of the .wasm file
     Build(build::BuildArgs),
+    /// Run a plugin's tests and fixtures, without a node
+    Test(test::TestArgs),
     /// Show what is in a .wasm file, and every reason why a node would refuse it
     Inspect(inspect::InspectArgs),
     /// Install a .wasm file on the node
@@ -37,13 +41,7 @@ pub enum PluginCommand {
     /// List installed plugins and the operators that run them
     List,
     /// Show what an operator has logged
-    Logs {
-        /// The operator
-        name: String,
-        /// At most this many lines
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
-    },
+    Logs(logs::LogsArgs),
     /// Stop an operator; it keeps its state and its place
     Pause {
         /// The operator
@@ -72,11 +70,12 @@ pub fn run(context: &Context, command: &PluginCommand) -> anyhow::Result<()> {
     match command {
         PluginCommand::New(args) => new::run(context, args),
         PluginCommand::Build(args) => build::run(context, args),
+        PluginCommand::Test(args) => test::run(context, args),
         PluginCommand::Inspect(args) => inspect::run(context, args),
         PluginCommand::Add { file } => add(context, file),
         PluginCommand::Deploy(args) => deploy::run(context, args),
         PluginCommand::List => list(context),
-        PluginCommand::Logs { name, limit } => logs(context, name, *limit),
+        PluginCommand::Logs(args) => logs::run(context, args),
         PluginCommand::Pause { name } => change(context, name, "pause", "paused"),
         PluginCommand::Resume { name } => change(context, name, "resume", "running again"),
         PluginCommand::Remove { name, yes } => remove(context, name, *yes),
@@ -134,20 +133,6 @@ fn print(header: &[&str], rows: &[Value], cells: impl Fn(&Value) -> Vec<String>)
     let mut table = Table::new(std::io::stdout().lock(), header, output::has_colour());
     rows.iter().try_for_each(|row| table.row(cells(row)))?;
     table.finish()
-}
-
-fn logs(context: &Context, name: &str, limit: u32) -> anyhow::Result<()> {
-    let path = format!("/api/v1/operators/{}/logs", path_part(name));
-    let lines = items(&context.client.get_json(&path, &[("limit", &limit.to_string())])?, "lines");
-    for line in &lines {
-        if context.json {
-            output::json(line)?;
-            continue;
-        }
-        let time = crate::commands::series::time(&line["time_ns"]);
-        output::line(format!("{time}  {:5}  {}", text(&line["level"]), text(&line["text"])))?;
-    }
-    Ok(())
 }
 
 fn change(context: &Context, name: &str, action: &str, now: &str) -> anyhow::Result<()> {
