@@ -1,8 +1,9 @@
-//! The author's loop without a node: new, build, inspect.
+//! The author's loop without a node: new, build, inspect, test, bench, dev.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -168,4 +169,47 @@ fn a_test_says_what_is_missing_or_wrong() {
     write(&fixture.join("operator.json"), "{}");
     let output = tidemill(dir.path(), &["plugin", "test"]);
     assert!(said(&output).contains("plugin inspect"), "{}", said(&output));
+}
+
+#[test]
+fn bench_measures_calls_of_every_size() {
+    let (_dir, project) = built("c");
+    let report: Value = serde_json::from_str(&succeeds(&project, &["plugin", "bench", "--json"])).unwrap();
+    let sizes = report["sizes"].as_array().unwrap();
+    let rows: Vec<_> = sizes.iter().map(|size| size["rows_per_call"].as_u64().unwrap()).collect();
+    assert_eq!(rows, [1, 16, 256, 4096, 65_536]);
+    let fuel = |at: usize| sizes[at]["fuel_per_row"].as_f64().unwrap();
+    assert!(fuel(4) > 10.0 && fuel(0) > fuel(4), "a call costs something besides its rows: {report}");
+    let again: Value = serde_json::from_str(&succeeds(&project, &["plugin", "bench", "--json"])).unwrap();
+    assert_eq!(again["sizes"][0]["fuel_per_row"], sizes[0]["fuel_per_row"], "fuel is the same in every run");
+    let output = tidemill(&project, &["plugin", "bench", "my-plugin.wasm", "--param", "alpha"]);
+    assert!(!output.status.success());
+    let output = tidemill(&project, &["plugin", "bench", "--param", "alpha=2"]);
+    assert!(said(&output).contains("parameter `alpha` must lie above 0"), "{}", said(&output));
+}
+
+#[test]
+fn dev_runs_again_after_a_change_and_ends_with_ctrl_c() {
+    let (_dir, project) = built("c");
+    let mut dev = Command::new(env!("CARGO_BIN_EXE_tidemill"))
+        .args(["plugin", "dev"])
+        .current_dir(&project)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut until = |needle: &str| lines.by_ref().find(|line| line.contains(needle)).unwrap();
+    until("turbine:power{unit=T1}");
+    let first = until("all checks passed");
+    assert!(first.contains("fuel per row") && first.contains("bytes of state"), "{first}");
+    let operator = project.join("fixtures/silence/operator.json");
+    let text = std::fs::read_to_string(&operator).unwrap();
+    write(&operator, "no JSON");
+    write(&operator, &text.replace("0.25", "0.5"));
+    until("FAILED");
+    write(&operator, &text);
+    until("all checks passed");
+    assert!(Command::new("kill").args(["-INT", &dev.id().to_string()]).status().unwrap().success());
+    assert!(dev.wait().unwrap().success());
 }

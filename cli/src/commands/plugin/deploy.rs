@@ -87,7 +87,7 @@ pub fn request(args: &DeployArgs) -> Result<Value, String> {
     if inputs.is_empty() {
         return Err("name what the plugin reads: --input value=measurement:field".to_owned());
     }
-    let params = params(&args.param)?;
+    let params = parse_params(&args.param)?;
     let mut request = json!({ "name": args.name, "plugin": args.plugin, "inputs": inputs, "params": params });
     let start = args.start.as_deref().map(start).transpose().map_err(|error| error.to_string())?;
     let optional = [
@@ -108,16 +108,16 @@ pub fn request(args: &DeployArgs) -> Result<Value, String> {
     Ok(request)
 }
 
-/// Parameters from options of the form name=value. What reads as JSON (a number, true, a list) is that; everything else is text.
+/// Parameters given as `name=value`. What reads as JSON (a number, true, a list) is that; everything else is text.
 ///
 /// # Errors
-/// Which option is malformed.
-pub(crate) fn params(options: &[String]) -> Result<Map<String, Value>, String> {
-    let parse = |option: &String| {
-        let (name, value) = pair("--param", option)?;
+/// Which one is malformed.
+pub fn parse_params(given: &[String]) -> Result<Map<String, Value>, String> {
+    let parse = |param: &String| {
+        let (name, value) = pair("--param", param)?;
         Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
     };
-    options.iter().map(parse).collect()
+    given.iter().map(parse).collect()
 }
 
 /// The JSON form of a window. The node checks what it says.

@@ -1,7 +1,9 @@
 //! `tidemill plugin`: builds, installs and runs plugins.
 
+pub mod bench;
 pub mod build;
 pub mod deploy;
+pub mod dev;
 pub mod inspect;
 pub mod logs;
 pub mod new;
@@ -29,6 +31,10 @@ pub enum PluginCommand {
     Build(build::BuildArgs),
     /// Run a plugin's tests and fixtures, without a node
     Test(test::TestArgs),
+    /// Build and run the fixtures again whenever a source changes
+    Dev(dev::DevArgs),
+    /// Measure what a plugin costs
+    Bench(bench::BenchArgs),
     /// Show what is in a .wasm file, and every reason why a node would refuse it
     Inspect(inspect::InspectArgs),
     /// Install a .wasm file on the node
@@ -71,6 +77,8 @@ pub fn run(context: &Context, command: &PluginCommand) -> anyhow::Result<()> {
         PluginCommand::New(args) => new::run(context, args),
         PluginCommand::Build(args) => build::run(context, args),
         PluginCommand::Test(args) => test::run(context, args),
+        PluginCommand::Dev(args) => dev::run(context, args),
+        PluginCommand::Bench(args) => bench::run(context, args),
         PluginCommand::Inspect(args) => inspect::run(context, args),
         PluginCommand::Add { file } => add(context, file),
         PluginCommand::Deploy(args) => deploy::run(context, args),
