@@ -157,6 +157,50 @@ fn the_journal_is_read_while_the_node_runs() {
 }
 
 #[test]
+fn a_slice_of_the_journal_becomes_a_fixture() {
+    let node = Node::start();
+    let lines =
+        "room,floor=2 temperature=0.1,humidity=50 1000\nroom,floor=2 temperature=22.5,_quality=2147483648u 2000\n";
+    assert!(node.write(lines, &[]).status.success());
+    assert!(node.write("hall temperature=1 1000\n", &[]).status.success());
+    assert!(node.write("room,floor=2 temperature=23 1500\n", &[]).status.success());
+    let (data, url) = (node.data.path().to_str().unwrap(), node.url.as_str());
+    let out = node.data.path().join("fixtures");
+    let input = ["--input", "value=room:temperature", "--from", "-1h"];
+    let rows_of = |name: &str, place: &[&str]| {
+        let dir = out.join(name);
+        let options = ["--out", dir.to_str().unwrap(), "--param", "alpha=0.5"];
+        node.ok(&[&["plugin", "record"], &input[..], &options, place].concat());
+        let operator: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(dir.join("operator.json")).unwrap()).unwrap();
+        assert_eq!(operator["inputs"], serde_json::json!({ "value": "room:temperature" }));
+        assert_eq!(operator["params"], serde_json::json!({ "alpha": 0.5 }));
+        let text = std::fs::read_to_string(dir.join("input.txt")).unwrap();
+        assert!(text.contains("\nseries 0 float room:temperature{floor=2}\n"), "{text}");
+        let fixture = tidemill_cli::fixture::read(&text).unwrap();
+        fixture.rows().map(|(offset, row)| (offset, row.time, row.value.as_f64(), row.quality.0)).collect::<Vec<_>>()
+    };
+    let rows = rows_of("by-node", &["--node", url]);
+    let plain: Vec<_> = rows.iter().map(|(_, time, value, quality)| (*time, value.unwrap(), *quality)).collect();
+    assert_eq!(plain, [(1000, 0.1, 0), (2000, 22.5, 0x8000_0000), (1500, 23.0, 0)]);
+    assert!(rows[0].0 == rows[1].0 && rows[1].0 < rows[2].0, "two records: {rows:?}");
+    assert_eq!(rows_of("by-files", &["--data", data]), rows);
+
+    let refused = |options: &[&str]| {
+        let output = node.run(&[&["plugin", "record", "--data", data], options].concat());
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let there = out.join("by-node");
+    let (code, said) = refused(&[&input[..], &["--out", there.to_str().unwrap()]].concat());
+    assert!(code == Some(4) && said.contains("holds a fixture already"), "{said}");
+    let (code, said) = refused(&["--input", "value=attic", "--from", "-1h", "--out", "nowhere"]);
+    assert!(code == Some(3) && said.contains("no rows"), "{said}");
+    let (code, said) = refused(&[&input[..], &["--out", "nowhere", "--max-rows", "2"]].concat());
+    assert!(code == Some(4) && said.contains("--max-rows"), "{said}");
+    assert!(!Path::new("nowhere").exists());
+}
+
+#[test]
 fn a_simulated_station_is_written_once_however_often_it_runs() {
     let node = Node::start();
     let run = || {

@@ -73,6 +73,14 @@ impl Catalog {
     pub async fn open(journal: Arc<dyn Journal>) -> Result<Arc<Self>, JournalError> {
         let retention = Retention { compacted: true, ..Retention::default() };
         journal.create(TopicConfig { retention, ..TopicConfig::new(TOPIC_CATALOG, 1) }).await?;
+        Self::read(journal).await
+    }
+
+    /// Reads the catalog of a journal that has one, and changes nothing.
+    ///
+    /// # Errors
+    /// What the journal says.
+    pub async fn read(journal: Arc<dyn Journal>) -> Result<Arc<Self>, JournalError> {
         let catalog = Arc::new(Self {
             journal,
             at: TopicPartition::new(TOPIC_CATALOG, 0),

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use tidemill_journal::{Bounds, Env, Journal, JournalError, SystemEnv, TopicConfig, TopicPartition};
 use tidemill_server::NodeError;
@@ -20,7 +21,7 @@ use tidemill_server::journals::{self, JournalOptions, Opening};
 
 use crate::commands::serve::{journal_settings, journal_url, runtime};
 use crate::exit::{Exit, ended};
-use crate::output::Context;
+use crate::output;
 
 /// What the tools call themselves, where journals ask.
 const TOOL: &str = "tidemill-journal";
@@ -66,7 +67,7 @@ pub struct Place {
 ///
 /// # Errors
 /// When there is no journal, it cannot be read, or it is damaged.
-pub fn run(context: &Context, command: &JournalCommand) -> anyhow::Result<()> {
+pub fn run(context: &output::Context, command: &JournalCommand) -> anyhow::Result<()> {
     match command {
         JournalCommand::Topics(place) => block_on(topics::run(context, place)),
         JournalCommand::Inspect(args) => block_on(inspect::run(context, args)),
@@ -112,8 +113,15 @@ async fn open(options: &JournalOptions) -> anyhow::Result<Arc<dyn Journal>> {
     })
 }
 
+/// Opens a journal for looking at it. Returns it with its URL.
+pub(crate) async fn open_to_read(place: &Place) -> anyhow::Result<(Arc<dyn Journal>, String)> {
+    let options = place.options(Opening::Read)?;
+    let url = options.url.to_string();
+    Ok((open(&options).await.with_context(|| format!("open {url}"))?, url))
+}
+
 /// The topic with this name.
-async fn find_topic(journal: &dyn Journal, name: &str) -> anyhow::Result<TopicConfig> {
+pub(crate) async fn find_topic(journal: &dyn Journal, name: &str) -> anyhow::Result<TopicConfig> {
     let topics = journal.topics().await?;
     let names: Vec<_> = topics.iter().map(|topic| topic.name.as_str()).collect();
     let missing = || ended(Exit::NotFound, format!("there is no topic {name:?}; there are {}", names.join(", ")));

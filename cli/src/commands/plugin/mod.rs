@@ -8,6 +8,7 @@ pub mod inspect;
 pub mod logs;
 pub mod new;
 pub mod project;
+pub mod record;
 pub mod test;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub enum PluginCommand {
     Dev(dev::DevArgs),
     /// Measure what a plugin costs
     Bench(bench::BenchArgs),
+    /// Take a slice of a real journal as a fixture
+    Record(record::RecordArgs),
     /// Show what is in a .wasm file, and every reason why a node would refuse it
     Inspect(inspect::InspectArgs),
     /// Install a .wasm file on the node
@@ -79,6 +82,7 @@ pub fn run(context: &Context, command: &PluginCommand) -> anyhow::Result<()> {
         PluginCommand::Test(args) => test::run(context, args),
         PluginCommand::Dev(args) => dev::run(context, args),
         PluginCommand::Bench(args) => bench::run(context, args),
+        PluginCommand::Record(args) => record::run(context, args),
         PluginCommand::Inspect(args) => inspect::run(context, args),
         PluginCommand::Add { file } => add(context, file),
         PluginCommand::Deploy(args) => deploy::run(context, args),
