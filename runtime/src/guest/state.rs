@@ -1,9 +1,10 @@
 //! State by key that the host keeps for a guest, and what of it has changed since the last look.
 //!
 //! Invariants: `bytes` is what all keys and values take; `changed` holds every key that was set or removed since
-//! [`State::take_changes`] was called last.
+//! [`State::take_changes`] was called last, and whether it was there then. A key that was not there then and is not there
+//! now has no place in it: what a guest sets and removes over and over takes no memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What a key costs besides its bytes and those of its value.
 const ENTRY_BYTES: u64 = 64;
@@ -18,7 +19,7 @@ pub(crate) type Change = (Key, Option<Vec<u8>>);
 #[derive(Default, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     entries: BTreeMap<Key, Vec<u8>>,
-    changed: BTreeSet<Key>,
+    changed: BTreeMap<Key, bool>,
     bytes: u64,
 }
 
@@ -42,17 +43,18 @@ impl State {
     pub(crate) fn set(&mut self, group: u32, key: Vec<u8>, value: Vec<u8>) {
         self.bytes += cost(&key, &value);
         let key = (group, key);
-        self.changed.insert(key.clone());
-        if let Some(old) = self.entries.insert(key.clone(), value) {
-            self.bytes -= cost(&key.1, &old);
-        }
+        let old = self.entries.insert(key.clone(), value);
+        self.bytes -= old.as_ref().map_or(0, |old| cost(&key.1, old));
+        self.changed.entry(key).or_insert(old.is_some());
     }
 
     pub(crate) fn remove(&mut self, group: u32, key: &[u8]) {
         let key = (group, key.to_vec());
         if let Some(old) = self.entries.remove(&key) {
             self.bytes -= cost(&key.1, &old);
-            self.changed.insert(key);
+            if !*self.changed.entry(key.clone()).or_insert(true) {
+                self.changed.remove(&key);
+            }
         }
     }
 
@@ -64,7 +66,7 @@ impl State {
     /// What has changed since the last call.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().map(|key| (key.clone(), self.entries.get(&key).cloned())).collect()
+        changed.into_keys().map(|key| (key.clone(), self.entries.get(&key).cloned())).collect()
     }
 
     /// The state with these entries, none of which counts as a change.
@@ -94,5 +96,21 @@ mod tests {
         assert_eq!(state.bytes(), 64 + 1 + 6);
         let entries: BTreeMap<_, _> = state.all().into_iter().map(|(key, value)| (key, value.unwrap())).collect();
         assert_eq!(State::of(entries.iter()), state);
+    }
+
+    #[test]
+    fn keys_that_come_and_go_leave_nothing_behind() {
+        let mut state = State::default();
+        state.set(1, b"stays".to_vec(), b"one".to_vec());
+        state.take_changes();
+        for number in 0..1000_u32 {
+            state.set(1, number.to_le_bytes().to_vec(), vec![0; 8]);
+            state.remove(1, &number.to_le_bytes());
+        }
+        assert!(state.changed.is_empty());
+        state.remove(1, b"stays");
+        state.set(1, b"stays".to_vec(), b"two".to_vec());
+        state.remove(1, b"stays");
+        assert_eq!(state.take_changes(), [((1, b"stays".to_vec()), None)]);
     }
 }
