@@ -232,3 +232,36 @@ fn a_component_without_the_functions_of_a_world_is_refused() {
     let reason = inspect(&wat::parse_str(component_of_sums()).unwrap()).unwrap_err().to_string();
     assert!(reason.contains("neither process"), "{reason}");
 }
+
+/// The fuel that a call of `process` takes which does this with a function that it imports.
+fn fuel_of(import: &str, call: &str) -> u64 {
+    let wat = calculation(&format!("{call} (i32.const 1024)"), "");
+    let mut guest = start(&wat.replacen("(module", &format!("(module {import}"), 1)).unwrap();
+    let batch = BatchColumns::default();
+    guest.process(0, &batch, BOUNDS, &mut OutputRows::default()).unwrap();
+    guest.fuel_used()
+}
+
+#[tokio::test]
+async fn what_the_host_does_for_a_guest_costs_fuel() {
+    let wasi = |name: &str, types: &str| format!(r#"(import "wasi_snapshot_preview1" "{name}" (func $f {types}))"#);
+    let kv = |name: &str, types: &str| format!(r#"(import "tidemill:plugin/kv@0.2.0" "{name}" (func $f {types}))"#);
+    let log = r#"(import "tidemill:plugin/host@0.1.0" "log" (func $f (param i32 i32 i32)))"#;
+    let (no, all) = ("(i32.const 0)", "(i32.const 0) (i32.const 65536)");
+    let random = fuel_of(
+        &wasi("random_get", "(param i32 i32) (result i32)"),
+        "(drop (call $f (i32.const 4096) (i32.const 61440)))",
+    );
+    assert!(random >= 61_440, "{random}");
+    let write = "(drop (call $f (i32.const 1) (i32.const 0) (i32.const 64) (i32.const 8192)))";
+    let write = fuel_of(&wasi("fd_write", "(param i32 i32 i32 i32) (result i32)"), write);
+    assert!(write >= 64 * 4096, "{write}");
+    let set = fuel_of(&kv("set", "(param i32 i32 i32 i32 i32)"), &format!("(call $f {no} {all} {all})"));
+    assert!(set >= 2 * 65_536, "{set}");
+    let remove = fuel_of(&kv("remove", "(param i32 i32 i32)"), &format!("(call $f {no} {all})"));
+    assert!(remove >= 65_536, "{remove}");
+    let get = fuel_of(&kv("get", "(param i32 i32 i32 i32)"), &format!("(call $f {no} {all} (i32.const 64))"));
+    assert!(get >= 65_536, "{get}");
+    let log = fuel_of(log, &format!("(call $f {no} {no} (i32.const 4096))"));
+    assert!(log >= 4096, "{log}");
+}

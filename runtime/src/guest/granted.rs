@@ -4,9 +4,12 @@
 //! not start. Those answer the same on every call and on every machine: the clock stands still, random bytes are a fixed
 //! sequence, there are no arguments, no environment and no files; what is written to the standard streams goes to the log.
 //!
-//! Invariant: nothing here gives a guest anything that differs between two runs of the same calls.
+//! Invariants:
+//! - Nothing here gives a guest anything that differs between two runs of the same calls.
+//! - The host's work costs fuel: what a call here copies is paid for before it is done, or a guest could keep a processor
+//!   busy for days with the fuel of a second.
 
-use wasmtime::{AsContextMut, Caller, Extern, Linker};
+use wasmtime::{AsContextMut, Caller, Extern, Linker, Trap};
 
 use crate::error::RuntimeError;
 use crate::guest::abi;
@@ -42,6 +45,13 @@ const WASI_FUNCTIONS: [&str; 18] = [
 
 /// The one time there is for guests that ask for it, ns since the Unix epoch. Some runtimes do not start at 0.
 const STANDING_CLOCK_NS: u64 = 1_700_000_000_000_000_000;
+
+/// Fuel for a call of the host, besides that for what it copies: about what it takes, in instructions.
+const FUEL_PER_CALL: u64 = 100;
+/// Vectors of one write; the rest is not written.
+const VECTORS_MAX: u32 = 64;
+/// Fuel for a key of the state that is set, read or removed.
+const FUEL_PER_KEY: u64 = 1000;
 
 const SUCCESS: u32 = 0;
 const BAD_DESCRIPTOR: u32 = 8;
@@ -107,6 +117,13 @@ fn define(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
+/// Takes fuel for the host's work.
+fn pay(guest: &mut Guest<'_>, fuel: u64) -> wasmtime::Result<()> {
+    let left = guest.get_fuel()?.checked_sub(fuel);
+    guest.set_fuel(left.unwrap_or(0))?;
+    left.map(drop).ok_or_else(|| Trap::OutOfFuel.into())
+}
+
 /// The guest's memory and what the host keeps for it. There is none while its start function runs.
 fn memory<'a>(guest: &'a mut Guest<'_>) -> Option<(&'a mut [u8], &'a mut Host)> {
     let memory = guest.data().memory?;
@@ -150,48 +167,53 @@ fn fd_fdstat_get(guest: Guest<'_>, descriptor: u32, at: u32) -> u32 {
 }
 
 /// Always the same bytes: a guest that wants others must be told a seed by its parameters.
-fn random_get(mut guest: Guest<'_>, at: u32, len: u32) -> u32 {
+fn random_get(mut guest: Guest<'_>, at: u32, len: u32) -> wasmtime::Result<u32> {
+    pay(&mut guest, FUEL_PER_CALL + u64::from(len))?;
     let Some((memory, _)) = memory(&mut guest) else {
-        return INVALID;
+        return Ok(INVALID);
     };
     let Some(slot) = memory.get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize)) else {
-        return INVALID;
+        return Ok(INVALID);
     };
     for (place, byte) in (1_u64..).zip(slot) {
         *byte = (place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8;
     }
-    SUCCESS
+    Ok(SUCCESS)
 }
 
 /// Writes to the standard streams become lines of the log.
-fn fd_write(mut guest: Guest<'_>, descriptor: u32, vectors: u32, count: u32, written: u32) -> u32 {
-    const VECTORS_MAX: u32 = 64;
+fn fd_write(mut guest: Guest<'_>, descriptor: u32, vectors: u32, count: u32, written: u32) -> wasmtime::Result<u32> {
     if descriptor != 1 && descriptor != 2 {
-        return BAD_DESCRIPTOR;
+        return Ok(BAD_DESCRIPTOR);
     }
+    let count = count.min(VECTORS_MAX);
+    pay(&mut guest, FUEL_PER_CALL + u64::from(count * abi::TEXT_BYTES_MAX))?;
     let Some((memory, host)) = memory(&mut guest) else {
-        return INVALID;
+        return Ok(INVALID);
     };
-    let (mut text, mut total) = (String::new(), 0_u32);
-    for vector in 0..count.min(VECTORS_MAX) {
-        let place = u64::from(vectors) + u64::from(vector) * 8;
-        let head = usize::try_from(place).ok().and_then(|place| memory.get(place..place + 8));
-        let Some(list) = head.map(|head| abi::list_at(head, 0)) else {
-            return INVALID;
-        };
-        match abi::read_text(memory, "fd_write", list) {
-            Ok(part) => text.push_str(&part),
-            Err(_) => return INVALID,
-        }
-        total = total.saturating_add(list.1);
-    }
+    let Some((text, total)) = gathered(memory, vectors, count) else {
+        return Ok(INVALID);
+    };
     let level = if descriptor == 2 { "warn" } else { "info" };
     text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| host.log(level, line.to_owned()));
-    put(guest, written, &total.to_le_bytes())
+    Ok(put(guest, written, &total.to_le_bytes()))
+}
+
+/// What `count` vectors of a write hold together, each cut as a text of the log is, and how many bytes they claim.
+fn gathered(memory: &[u8], vectors: u32, count: u32) -> Option<(String, u32)> {
+    let (mut text, mut total) = (String::new(), 0_u32);
+    for vector in 0..count {
+        let place = usize::try_from(u64::from(vectors) + u64::from(vector) * 8).ok()?;
+        let list = abi::list_at(memory.get(place..place + 8)?, 0);
+        text.push_str(&abi::read_text(memory, "fd_write", list).ok()?);
+        total = total.saturating_add(list.1);
+    }
+    Some((text, total))
 }
 
 /// One line into the operator's ring.
 fn log(mut guest: Guest<'_>, level: u32, at: u32, len: u32) -> wasmtime::Result<()> {
+    pay(&mut guest, FUEL_PER_CALL + u64::from(len.min(abi::TEXT_BYTES_MAX)))?;
     let Some((memory, host)) = memory(&mut guest) else {
         return Ok(());
     };
@@ -230,6 +252,7 @@ fn kv_set(
     if u64::from(key_len) + u64::from(value_len) > most {
         return Err(wasmtime::Error::msg(format!("state by key is over its limit of {most} bytes (state_bytes)")));
     }
+    pay(&mut guest, FUEL_PER_KEY + u64::from(key_len) + u64::from(value_len))?;
     let key = bytes(&mut guest, key, key_len)?;
     let value = bytes(&mut guest, value, value_len)?;
     let state = &mut guest.data_mut().state;
@@ -241,6 +264,7 @@ fn kv_set(
 }
 
 fn kv_remove(mut guest: Guest<'_>, group: u32, key: u32, key_len: u32) -> wasmtime::Result<()> {
+    pay(&mut guest, FUEL_PER_KEY + u64::from(key_len))?;
     let key = bytes(&mut guest, key, key_len)?;
     guest.data_mut().state.remove(group, &key);
     Ok(())
@@ -248,9 +272,11 @@ fn kv_remove(mut guest: Guest<'_>, group: u32, key: u32, key_len: u32) -> wasmti
 
 /// Writes an `option<list<u8>>` to `found`; the list is allocated in the guest.
 fn kv_get(mut guest: Guest<'_>, group: u32, key: u32, key_len: u32, found: u32) -> wasmtime::Result<()> {
+    pay(&mut guest, FUEL_PER_KEY + u64::from(key_len))?;
     let key = bytes(&mut guest, key, key_len)?;
     let mut area = [0; 12];
     if let Some(value) = guest.data().state.get(group, &key).map(<[u8]>::to_vec) {
+        pay(&mut guest, value.len() as u64)?;
         let realloc = guest.data().realloc.clone();
         let realloc = realloc.ok_or_else(|| wasmtime::Error::msg("state needs cabi_realloc"))?;
         let len = value.len() as u32;
