@@ -265,3 +265,14 @@ async fn what_the_host_does_for_a_guest_costs_fuel() {
     let log = fuel_of(log, &format!("(call $f {no} {no} (i32.const 4096))"));
     assert!(log >= 4096, "{log}");
 }
+
+#[test]
+fn modules_that_would_weigh_on_the_node_are_refused() {
+    let good = calculation("(i32.const 64)", "");
+    let with = |item: &str| good.replacen("(memory", &format!("{item} (memory"), 1);
+    refused(&with(&"(table 1000000 funcref)".repeat(2)), "2000000 elements");
+    refused(&with(&"(global i32 (i32.const 0))".repeat(100_001)), "100002 globals");
+    refused(&with(&"(func)".repeat(200_000)), "functions, at most 200000");
+    let imports: String = (0..100).map(|n| format!("(import \"env\" \"f{n}\" (func))")).collect();
+    refused(&with(&imports), "env.f31 and 68 more");
+}

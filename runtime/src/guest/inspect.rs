@@ -25,6 +25,14 @@ use crate::error::InstallError;
 pub const PLUGIN_BYTES_MAX: usize = 48 << 20;
 /// Most core modules of a component.
 const MODULES_MAX: usize = 64;
+/// Most steps of putting a component together: instances of its modules, and gathered items.
+const STEPS_MAX: usize = 256;
+/// Most globals of all instances together; interpreters linked from shared libraries have some thousands.
+const GLOBALS_MAX: u64 = 100_000;
+/// Most elements of all tables of all instances together, 8 bytes each. Tables do not grow.
+const TABLE_ELEMENTS_MAX: u64 = 1 << 20;
+/// Imports that a refusal names; the rest is counted.
+const NAMED_IMPORTS_MAX: usize = 32;
 
 /// A plugin that has passed the checks.
 #[derive(Debug)]
@@ -112,6 +120,7 @@ fn of_module(wasm: &[u8], survey: &mut Survey) {
     let memory = module.exports.iter().find(|(name, kind)| *kind == ExternalKind::Memory && name == "memory");
     let memory = memory.map(|(name, _)| export(name));
     let steps = vec![Step::Instantiate { module: 0, args: Vec::new() }];
+    survey.refusals.extend(check_instances(&steps, [&module]).err());
     finish(survey, &[(module, wasm)], steps, calls, memory);
 }
 
@@ -142,7 +151,32 @@ fn of_component(wasm: &[u8], survey: &mut Survey) {
     for step in &recipe.steps {
         survey.refusals.extend(check_args(step, &modules).err());
     }
+    survey.refusals.extend(check_instances(&recipe.steps, modules.iter().map(|(module, _)| module)).err());
     finish(survey, &modules, recipe.steps, recipe.calls, recipe.memory);
+}
+
+/// Bounds what one instance of the plugin takes in the node besides its memory. A module may be instantiated many times.
+fn check_instances<'a>(steps: &[Step], modules: impl IntoIterator<Item = &'a CoreModule>) -> Result<(), InstallError> {
+    let modules: Vec<_> = modules.into_iter().collect();
+    if steps.len() > STEPS_MAX {
+        let count = steps.len();
+        return Err(refused(format!("it is put together in {count} steps, at most {STEPS_MAX} are allowed")));
+    }
+    let instances = steps.iter().filter_map(|step| match step {
+        Step::Instantiate { module, .. } => Some(modules[*module]),
+        Step::Gather(_) => None,
+    });
+    let (globals, elements) = instances.fold((0, 0_u64), |(globals, elements), module| {
+        (globals + module.globals, elements.saturating_add(module.table_elements))
+    });
+    if globals > GLOBALS_MAX {
+        return Err(refused(format!("it has {globals} globals, at most {GLOBALS_MAX} are allowed")));
+    }
+    if elements > TABLE_ELEMENTS_MAX {
+        let most = TABLE_ELEMENTS_MAX;
+        return Err(refused(format!("its tables have {elements} elements, at most {most} are allowed")));
+    }
+    Ok(())
 }
 
 /// A component's module gets every import from the component, so that nothing bypasses [`check_imports`].
@@ -170,8 +204,12 @@ fn check_imports(imports: &[Import]) -> Result<(), InstallError> {
     if foreign.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = foreign.iter().map(|(from, name)| format!("{from}.{name}")).collect();
-    Err(InstallError::ForeignImports { imports: names.join(", ") })
+    let named = foreign.iter().take(NAMED_IMPORTS_MAX).map(|(from, name)| format!("{from}.{name}"));
+    let mut imports = named.collect::<Vec<_>>().join(", ");
+    if foreign.len() > NAMED_IMPORTS_MAX {
+        imports.push_str(&format!(" and {} more", foreign.len() - NAMED_IMPORTS_MAX));
+    }
+    Err(InstallError::ForeignImports { imports })
 }
 
 /// Decides the world by the exports; the plugin is accepted if nothing speaks against it.

@@ -22,9 +22,6 @@ use crate::guest::abi::{self, Element};
 use crate::guest::image;
 use crate::guest::{CallError, Delta, Image, Limits, Logs, Plugin};
 
-/// Elements of all tables of an instance.
-const TABLE_ELEMENTS_MAX: usize = 1 << 20;
-
 /// A running guest.
 pub struct Instance {
     pub(super) store: Store<Host>,
@@ -122,7 +119,6 @@ impl Instance {
         let memory_bytes = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
         let store_limits = StoreLimitsBuilder::new()
             .memory_size(memory_bytes)
-            .table_elements(TABLE_ELEMENTS_MAX)
             .instances(plugin.blueprint.steps.len())
             .memories(1)
             .build();

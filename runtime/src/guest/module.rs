@@ -2,6 +2,7 @@
 //!
 //! - It is of a shape that compiles in bounded memory: a small valid module with one huge function can take the compiler
 //!   past ten gigabytes.
+//! - It has so few types, functions, exports and globals that what the node keeps of it besides its code stays small.
 //! - Its state lies in a 32-bit memory and in numeric globals, because that is what an image holds.
 //! - Rewriting exports every mutable global under a name of ours, and changes nothing else.
 
@@ -18,8 +19,11 @@ const LOCALS_MAX: u64 = 10_000;
 const LOCALS_TIMES_BYTES_MAX: u64 = 1 << 30;
 /// Largest function, bytes.
 const FUNCTION_BYTES_MAX: u64 = 2 << 20;
-/// Most mutable globals of a module; interpreters linked from shared libraries have some thousands.
-const GLOBALS_MAX: usize = 100_000;
+/// Most types, functions and exports of a module; a Python interpreter has 2,000, 30,000 and 20,000. The node keeps a
+/// description of each.
+const TYPES_MAX: u32 = 20_000;
+const FUNCTIONS_MAX: u32 = 200_000;
+const EXPORTS_MAX: u32 = 100_000;
 
 /// Exports that rewriting adds begin with this.
 pub(crate) const GLOBAL_PREFIX: &str = "tidemill:global:";
@@ -42,6 +46,10 @@ pub(super) struct CoreModule {
     pub(super) memories: Vec<MemoryType>,
     /// How many functions it defines.
     pub(super) functions: u32,
+    /// How many globals it defines, mutable or not.
+    pub(super) globals: u64,
+    /// Elements of all the tables that it defines.
+    pub(super) table_elements: u64,
     /// Names of its custom sections.
     pub(super) custom: Vec<String>,
     /// What speaks against it, in the order of its sections.
@@ -54,11 +62,6 @@ impl CoreModule {
         let mut module = Self::default();
         if let Err(error) = module.walk(wasm) {
             module.refusals.push(not_wasm(&error));
-        }
-        if module.mutable_globals.len() > GLOBALS_MAX {
-            let count = module.mutable_globals.len();
-            let reason = format!("it has {count} mutable globals, at most {GLOBALS_MAX} are allowed");
-            module.refusals.push(refused(reason));
         }
         module
     }
@@ -83,12 +86,25 @@ impl CoreModule {
                         self.memories.push(memory);
                     }
                 }
+                Payload::TypeSection(section) => {
+                    self.refusals.extend(check_count("types", section.count(), TYPES_MAX).err());
+                }
+                Payload::FunctionSection(section) => {
+                    self.refusals.extend(check_count("functions", section.count(), FUNCTIONS_MAX).err());
+                }
+                Payload::TableSection(section) => {
+                    for table in section {
+                        self.table_elements = self.table_elements.saturating_add(table?.ty.initial);
+                    }
+                }
                 Payload::GlobalSection(section) => {
+                    self.globals = u64::from(section.count());
                     for (index, global) in (imported_globals..).zip(section) {
                         self.add_global(index, global?.ty);
                     }
                 }
                 Payload::ExportSection(section) => {
+                    self.refusals.extend(check_count("exports", section.count(), EXPORTS_MAX).err());
                     self.export_entries = (section.original_position(), section.count());
                     for export in section {
                         let export = export?;
@@ -159,6 +175,13 @@ impl CoreModule {
         out.push(EXPORT_SECTION);
         push_leb(out, section.len() as u32);
         out.extend_from_slice(&section);
+    }
+}
+
+fn check_count(what: &str, count: u32, most: u32) -> Result<(), InstallError> {
+    match count <= most {
+        true => Ok(()),
+        false => Err(refused(format!("it has {count} {what}, at most {most} are allowed"))),
     }
 }
 
