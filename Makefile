@@ -9,7 +9,7 @@ ONLY ?=
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help run plugins build test bench lint fmt clippy doc clean tools
+.PHONY: help run plugins examples build test bench lint fmt clippy doc clean tools
 
 help: ## List the commands
 	@echo "Tidemill: stream processing on a shared journal. Commands:"
@@ -24,10 +24,13 @@ run: plugins build ## Build everything and start a node with a simulated power s
 plugins: tools ## Build the Wasm plugins into target/plugins
 	@sdk/build-plugins.sh
 
+examples: ## Build and test the plugin template of every language into target/examples
+	@sdk/build-examples.sh
+
 build: tools ## Build the command: target/debug/tidemill
 	cargo build $(CARGO_FLAGS) -p tidemill-cli
 
-test: plugins build ## Run all tests
+test: plugins examples build ## Run all tests
 	cargo test $(CARGO_FLAGS) --workspace
 	cargo test $(CARGO_FLAGS) --manifest-path journal/object/s3-tests/Cargo.toml --target-dir target/s3
 	tests/browser/run.sh
