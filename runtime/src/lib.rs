@@ -29,7 +29,7 @@ mod supervisor;
 pub mod trial;
 mod versions;
 
-pub use compile::{Compiler, EXIT_REFUSED, Tried, compile_file, refusal, try_out};
+pub use compile::{Compiler, EXIT_REFUSED, Tried, compile_file, open_compiled, refusal, try_out};
 pub use error::{DeployError, HistoryError, InstallError, RuntimeError};
 pub use guest::{CallError, Limits, LogLine};
 pub use history::History;
