@@ -91,6 +91,17 @@ impl Client {
         reply(request.send(body)?)
     }
 
+    /// Installs a plugin, which may take minutes to compile; returns its hash.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub fn install(&self, wasm: &[u8]) -> Result<String> {
+        let request = self.agent.post(format!("{}/api/v1/plugins", self.base));
+        let request = request.config().timeout_global(Some(Duration::from_secs(600))).build();
+        let installed = reply(request.send(wasm)?)?.ok()?.json()?;
+        installed["hash"].as_str().map(str::to_owned).context("an installed plugin has a hash")
+    }
+
     /// Writes line protocol with nanosecond times.
     ///
     /// # Errors

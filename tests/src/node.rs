@@ -35,7 +35,7 @@ pub fn plugin_file(name: &str) -> Result<PathBuf> {
 }
 
 /// The folder of the build profile. Tests lie in its `deps`, other programs in itself.
-fn profile_dir() -> Result<PathBuf> {
+pub(crate) fn profile_dir() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let folder = program.parent().context("a program lies in a folder")?;
     let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
@@ -149,9 +149,15 @@ impl Node {
     /// # Errors
     /// What the node says.
     pub fn deploy(&self, plugin: &str, mut request: Value) -> Result<()> {
-        let wasm = std::fs::read(plugin_file(plugin)?)?;
-        let installed = self.client.post("/api/v1/plugins", &[], &wasm)?.ok()?.json()?;
-        request["plugin"] = installed["hash"].clone();
+        request["plugin"] = self.client.install(&std::fs::read(plugin_file(plugin)?)?)?.into();
+        self.deploy_installed(request)
+    }
+
+    /// Deploys an installed plugin; `request` is the whole deploy request.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub fn deploy_installed(&self, request: Value) -> Result<()> {
         let json = [("Content-Type", "application/json")];
         self.client.post("/api/v1/operators", &json, request.to_string().as_bytes())?.ok()?;
         Ok(())

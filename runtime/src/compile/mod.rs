@@ -17,8 +17,8 @@ use wasmtime::Engine;
 
 use crate::guest::Plugin;
 
-/// The plugin that [`compile_file`] has left in `dir`; `None` if it is not there, not intact, or of another engine. It is machine
-/// code that will be run: `dir` must be one that nobody else writes to.
+/// The plugin that [`compile_file`] has left in `dir`; `None` if it is not there, not intact, or of another engine.
+/// It is machine code that will be run: `dir` must be one that nobody else writes to.
 pub fn open_compiled(engine: &Engine, dir: &Path) -> Option<Plugin> {
     artefact::read(engine, dir).map(|(_, plugin)| plugin)
 }
