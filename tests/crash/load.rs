@@ -7,28 +7,12 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tidemill_tests::Client;
+use tidemill_tests::{Client, Random};
 
 const SECOND_NS: i64 = 1_000_000_000;
 /// 2026-01-01, a time at which nothing else is written.
 const START_NS: i64 = 1_767_225_600 * SECOND_NS;
 const STEP_NS: i64 = 50_000_000;
-
-/// xorshift64*: small and good enough to choose moments and values.
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
-}
 
 /// Every acknowledged write: series key → (time, value bits) in the order of writing.
 #[derive(Default)]

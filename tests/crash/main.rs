@@ -8,10 +8,12 @@
 //! 3. both replicas have the same digest at the same position;
 //! 4. derived series are what operators compute that are deployed afterwards and read the whole journal, bit for bit.
 //!
-//! On a Kafka journal the broker is killed too, alone or together with the node.
+//! The same is done over a chain of operators in three languages. On a Kafka journal the broker is killed too, alone
+//! or together with the node.
 //!
 //! `TIDEMILL_CRASH_ROUNDS` sets the number of kills, `TIDEMILL_CRASH_SEED` the randomness.
 
+mod chain;
 mod load;
 
 use std::collections::BTreeMap;
@@ -21,10 +23,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use load::{History, Random, Writer};
+use load::{History, Writer};
 use serde_json::json;
 use tidemill_tests::node::wait_for;
-use tidemill_tests::{Broker, Client, Event, LiveReader, Node, NodeOptions};
+use tidemill_tests::{Broker, Client, Event, LiveReader, Node, NodeOptions, Random};
 
 const ROUNDS: u64 = 6;
 /// How long no request may be acknowledged.
@@ -119,11 +121,7 @@ fn kill_again_and_again(
     rounds: u64,
 ) -> Result<()> {
     for round in 0..rounds {
-        // Those of the round before do not count.
-        requests.try_iter().for_each(drop);
-        for _ in 0..10 + random.below(300) {
-            requests.recv_timeout(PATIENCE).context("no request is acknowledged any more")?;
-        }
+        await_requests(requests, 10 + random.below(300))?;
         // With a broker: it, both, and the node, in turn.
         if let Some(broker) = broker.as_mut().filter(|_| round % 3 < 2) {
             broker.kill()?;
@@ -138,6 +136,16 @@ fn kill_again_and_again(
         }
         node.kill()?;
         node.restart()?;
+    }
+    Ok(())
+}
+
+/// Waits until so many further requests are acknowledged.
+fn await_requests(requests: &Receiver<()>, count: u64) -> Result<()> {
+    // Those of the round before do not count.
+    requests.try_iter().for_each(drop);
+    for _ in 0..count {
+        requests.recv_timeout(PATIENCE).context("no request is acknowledged any more")?;
     }
     Ok(())
 }
@@ -235,7 +243,12 @@ fn check_dashboard(seen: &Mutex<Seen>, all: &History) -> Result<()> {
 fn check_derived(node: &Node) -> Result<()> {
     deploy(node, "_again")?;
     node.wait_until_settled()?;
-    for measurement in ["load_roll", "load_band", "turbine_health"] {
+    check_tables(node, &["load_roll", "load_band", "turbine_health"])
+}
+
+/// Each table has the rows of the one with `_again` behind its name, bit for bit.
+fn check_tables(node: &Node, measurements: &[&str]) -> Result<()> {
+    for measurement in measurements {
         let table = |name: &str| -> Result<String> {
             let query = format!("SELECT * EXCLUDE (quality) FROM {name}");
             Ok(node.client().sql(&query, &[])?.ok()?.body)
