@@ -16,6 +16,7 @@
 //! lags alone, and nothing else waits for it. Knows nothing of how replicas store samples: what an operator may ask
 //! of one is the trait [`History`], which the server fills.
 
+mod aggregator;
 mod compile;
 mod error;
 pub mod guest;
@@ -29,9 +30,10 @@ mod supervisor;
 pub mod trial;
 mod versions;
 
+pub use aggregator::Aggregator;
 pub use compile::{Compiler, EXIT_REFUSED, Tried, compile_file, open_compiled, refusal, try_out};
 pub use error::{DeployError, HistoryError, InstallError, RuntimeError};
-pub use guest::{CallError, Limits, LogLine};
+pub use guest::{CallError, Kind, Limits, LogLine, WindowColumns};
 pub use history::History;
 pub use operator::spec::DeployRequest;
 pub use operator::start::Start;

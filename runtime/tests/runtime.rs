@@ -15,7 +15,7 @@ use tidemill_model::payload::{OperatorDefinition, OperatorState, SamplesBuilder,
 use tidemill_model::{
     NewRecord, Offset, Quality, RecordKind, SampleColumn, Series, SeriesId, TimeRange, Value, ValueType,
 };
-use tidemill_runtime::{DeployRequest, History, HistoryError, Runtime, RuntimeConfig};
+use tidemill_runtime::{DeployRequest, History, HistoryError, Runtime, RuntimeConfig, WindowColumns};
 use tokio::sync::watch;
 
 struct NoHistory;
@@ -227,4 +227,37 @@ async fn an_operator_moves_to_another_node_and_back() {
     assert_eq!(first.outputs("power_s", 4).await, [1.0, 3.0, 6.0, 10.0]);
     first.stop().await;
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregator_answers_without_an_operator_and_fails_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), journal(dir.path()).await).await;
+    let install = async |wat: &str| node.runtime.install(wat::parse_str(wat).unwrap().into()).await.unwrap().hash;
+    let totals = include_str!("guests/totals.wat");
+    let hash = install(totals).await;
+    let windows = |values: [f64; 3]| WindowColumns {
+        windows: vec![(0, 1, 0, 10), (1, 2, 10, 20)],
+        dt: vec![0, 1, 2],
+        values: values.to_vec(),
+        ..WindowColumns::default()
+    };
+    let ask = |hash: &str, values| {
+        let mut answers = Vec::new();
+        let mut aggregator = node.runtime.aggregator(hash, "{}").map_err(|error| error.to_string())?;
+        aggregator.aggregate(&windows(values), &mut answers).map_err(|error| error.to_string())?;
+        Ok::<_, String>(answers)
+    };
+    assert_eq!(ask(&hash, [1.0, 2.0, 3.0]), Ok(vec![1.0, 1.0, 5.0, 2.0]));
+    assert!(ask(&hash, [1.0, 666.0, 3.0]).unwrap_err().contains("trapped in aggregate"));
+    assert_eq!(ask(&hash, [1.0, 2.0, 3.0]), Ok(vec![1.0, 1.0, 5.0, 2.0]), "another one is not concerned");
+
+    let looping = install(&totals.replace("(then unreachable)", "(then (loop $forever (br $forever)))")).await;
+    assert!(ask(&looping, [1.0, 666.0, 3.0]).unwrap_err().contains("units of fuel in aggregate"));
+    let sums = install(include_str!("guests/sums.wat")).await;
+    assert_eq!(ask(&sums, [1.0; 3]), Err("plugin sums is no aggregation".to_owned()));
+    assert!(ask("nothing", [1.0; 3]).unwrap_err().contains("not installed"));
+    let error = node.runtime.aggregator(&hash, "[1]").err().unwrap().to_string();
+    assert!(error.starts_with("parameters \"[1]\" are no JSON object"), "{error}");
+    node.stop().await;
 }

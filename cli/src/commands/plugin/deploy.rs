@@ -90,12 +90,8 @@ pub fn request(args: &DeployArgs) -> Result<Value, String> {
     let params = parse_params(&args.param)?;
     let mut request = json!({ "name": args.name, "plugin": args.plugin, "inputs": inputs, "params": params });
     let start = args.start.as_deref().map(start).transpose().map_err(|error| error.to_string())?;
-    let optional = [
-        ("output", &args.output),
-        ("lateness", &args.lateness),
-        ("idle_close", &args.idle_close),
-        ("start", &start),
-    ];
+    let optional =
+        [("output", &args.output), ("lateness", &args.lateness), ("idle_close", &args.idle_close), ("start", &start)];
     for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         request[name] = Value::from(value.as_str());
     }
