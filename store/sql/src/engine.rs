@@ -22,6 +22,7 @@ use tidemill_store::Snapshot;
 
 use crate::catalog::{CATALOG, PUBLIC, SnapshotCatalog};
 use crate::error::SqlError;
+use crate::plugins::{self, AggregateProvider, Interrupt};
 use crate::statement;
 
 /// What queries may use.
@@ -45,6 +46,8 @@ pub struct SqlEngine {
     limits: SqlLimits,
     /// With all functions and rules, and no catalog: every query gets a copy with its own.
     template: SessionState,
+    /// What queries may call besides.
+    aggregates: Option<Arc<dyn AggregateProvider>>,
 }
 
 impl SqlEngine {
@@ -66,7 +69,14 @@ impl SqlEngine {
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         let time_bucket = date_bin().as_ref().clone().with_aliases(["time_bucket"]);
         template.register_udf(Arc::new(time_bucket)).expect("functions can be replaced");
-        Self { limits, template }
+        Self { limits, template, aggregates: None }
+    }
+
+    /// The same engine, whose queries may call the aggregations of this provider.
+    #[must_use]
+    pub fn with_aggregates(mut self, aggregates: Arc<dyn AggregateProvider>) -> Self {
+        self.aggregates = Some(aggregates);
+        self
     }
 
     /// Plans `sql` against `snapshot` and starts it. Samples are read, on the polling thread, as the stream is polled; dropping it stops
@@ -76,20 +86,37 @@ impl SqlEngine {
     /// [`SqlError::Invalid`] when the query is wrong or would do more than read. What goes wrong later comes through the
     /// stream.
     pub async fn query(&self, snapshot: Snapshot, sql: &str) -> Result<SqlStream, SqlError> {
+        self.query_until(snapshot, sql, Arc::new(|| false)).await
+    }
+
+    /// Like [`SqlEngine::query`]; fails with [`SqlError::Stopped`] before the next call into a plugin once `interrupt` is true. A poll of
+    /// the stream may make many such calls, and it cannot be dropped meanwhile.
+    ///
+    /// # Errors
+    /// See [`SqlEngine::query`].
+    pub async fn query_until(
+        &self,
+        snapshot: Snapshot,
+        sql: &str,
+        interrupt: Interrupt,
+    ) -> Result<SqlStream, SqlError> {
         let memory_bytes = self.limits.memory_bytes;
         let translate = |error: DataFusionError| SqlError::of_engine(&error, memory_bytes);
-        let state = self.session(snapshot);
+        let state = self.session(snapshot, &interrupt);
         let logical = Box::pin(statement::plan(&state, sql, memory_bytes)).await?;
         let physical = Box::pin(state.create_physical_plan(&logical)).await.map_err(translate)?;
         let stream = execute_stream(physical, state.task_ctx()).map_err(translate)?;
         Ok(SqlStream { stream, rows: 0, limits: self.limits, is_over: false })
     }
 
-    fn session(&self, snapshot: Snapshot) -> SessionState {
+    fn session(&self, snapshot: Snapshot, interrupt: &Interrupt) -> SessionState {
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(SnapshotCatalog(snapshot)));
         let mut state = self.template.clone();
         state.register_catalog_list(Arc::new(catalogs));
+        if let Some(aggregates) = &self.aggregates {
+            plugins::register(&mut state, aggregates, interrupt);
+        }
         state.mark_start_execution();
         state
     }

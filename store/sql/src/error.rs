@@ -46,6 +46,17 @@ pub enum SqlError {
         /// The limit.
         memory_bytes: usize,
     },
+    /// A function of a plugin could not be started or has failed.
+    #[error("{function}: {reason}")]
+    Function {
+        /// As the query calls it.
+        function: String,
+        /// Why; for wrong parameters, the plugin's own words.
+        reason: String,
+    },
+    /// Whoever asked wants no answer any more.
+    #[error("query was stopped before it was answered")]
+    Stopped,
     /// The replica or the engine failed.
     #[error("{message}")]
     Internal {
@@ -58,8 +69,8 @@ impl SqlError {
     /// What the caller does about it.
     pub fn kind(&self) -> SqlErrorKind {
         match self {
-            SqlError::Invalid { .. } => SqlErrorKind::Invalid,
-            SqlError::Rows { .. } | SqlError::Memory { .. } => SqlErrorKind::Limit,
+            SqlError::Invalid { .. } | SqlError::Function { .. } => SqlErrorKind::Invalid,
+            SqlError::Rows { .. } | SqlError::Memory { .. } | SqlError::Stopped => SqlErrorKind::Limit,
             SqlError::Internal { .. } => SqlErrorKind::Internal,
         }
     }
@@ -107,8 +118,11 @@ impl SqlError {
 /// A sentence or two of the engine in our style: on one line, without backtrace, prefix, capital or full stop.
 fn tidy(text: &str) -> String {
     let text = text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or(text);
-    // A call with wrong types is explained twice, first for the engine's authors.
-    let text = text.find("No function matches").map_or(text, |at| &text[at..]);
+    // A call with wrong types is explained twice, first for the engine's authors, unless it is one of our functions.
+    let text = match text.split_once("user-defined coercion failed with: ") {
+        Some((_, reason)) => reason.split("No function matches").next().unwrap_or(reason),
+        None => text.find("No function matches").map_or(text, |at| &text[at..]),
+    };
     let text = text.split("This issue was likely caused by a bug").next().unwrap_or(text);
     let text = text.replace("Error during planning: ", "").replace("Execution error: ", "");
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -9,6 +9,8 @@
 //! - `samples`: one row per sample of every series, and `series`: one row per series. A measurement with one of these two
 //!   names is found in the schema `m`: `SELECT * FROM m.samples`.
 //!
+//! Functions: those of the engine, `time_bucket`, and the aggregations of an [`AggregateProvider`]; `plugins` has the rules.
+//!
 //! Semantics of a measurement's table:
 //! - A row stands for one label set at one time. It is there when at least one of the *fields that the query names* has
 //!   a value then; a query that names no field sees the times of all of them. `quality` is the worst raw quality among the same values.
@@ -27,6 +29,7 @@ mod error;
 mod filter;
 mod join;
 pub mod layout;
+mod plugins;
 mod scan;
 mod series_table;
 mod statement;
@@ -35,3 +38,4 @@ mod table;
 pub use encode::{write_csv, write_json, write_ndjson};
 pub use engine::{SqlEngine, SqlLimits, SqlStream};
 pub use error::{SqlError, SqlErrorKind};
+pub use plugins::{AggregateGuest, AggregateInfo, AggregateProvider, AggregateWindows, Interrupt};

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{SqlError, not_found};
+use crate::plugins;
 
 /// Longest query, in bytes.
 const QUERY_BYTES_MAX: usize = 256 << 10;
@@ -33,7 +34,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, memory_bytes: usize) -
     let plan = state.statement_to_plan(statement).await.map_err(translate)?;
     let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     options.verify_plan(&plan).map_err(|_| refused("a change inside a query"))?;
-    Ok(plan)
+    plugins::bind(plan).map_err(translate)
 }
 
 /// Refuses long chains such as `1+1+1+…`: every link makes the plan one level deeper, and the engine recurses into it.

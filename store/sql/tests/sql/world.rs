@@ -11,7 +11,9 @@ use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync};
 use tidemill_model::payload::SamplesBuilder;
 use tidemill_model::{Offset, ProducerId, Quality, Record, RecordKind, Series, SeriesKey, Value};
 use tidemill_store::{Replica, ReplicaConfig, ReplicaFold};
-use tidemill_store_sql::{SqlEngine, SqlError, SqlLimits, write_csv, write_json, write_ndjson};
+use tidemill_store_sql::{Interrupt, SqlEngine, SqlError, SqlLimits, write_csv, write_json, write_ndjson};
+
+use crate::probe::{Probes, Provider};
 
 /// A replica, its catalog and an engine.
 pub(crate) struct World {
@@ -92,6 +94,12 @@ impl World {
         self.catalog.register(vec![series]).await.unwrap()[0].as_ref().unwrap();
     }
 
+    /// From now on queries may call these plugins.
+    pub(crate) fn probe(&mut self, probes: Arc<Probes>) {
+        let engine = std::mem::replace(&mut self.engine, SqlEngine::new(SqlLimits::default()));
+        self.engine = engine.with_aggregates(Arc::new(Provider(probes)));
+    }
+
     /// The answer in `format`: `json`, `ndjson` or `csv`.
     pub(crate) async fn encoded(&self, format: &str, sql: &str) -> Result<String, SqlError> {
         let rows = self.engine.query(self.replica.snapshot(), sql).await?;
@@ -119,6 +127,14 @@ impl World {
     pub(crate) async fn error(&self, sql: &str) -> SqlError {
         match self.encoded("csv", sql).await {
             Ok(text) => panic!("{sql} was answered: {text}"),
+            Err(error) => error,
+        }
+    }
+
+    /// Why a query that can be interrupted has no answer.
+    pub(crate) async fn error_until(&self, sql: &str, interrupt: Interrupt) -> SqlError {
+        match self.engine.query_until(self.replica.snapshot(), sql, interrupt).await {
+            Ok(rows) => rows.try_collect::<Vec<_>>().await.unwrap_err(),
             Err(error) => error,
         }
     }
