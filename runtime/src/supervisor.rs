@@ -14,6 +14,7 @@ use tidemill_model::payload::{OperatorDefinition, OperatorState};
 use tidemill_model::{JournalIdentity, Offset};
 use tokio::sync::watch;
 
+use crate::operator::calculation::GuestFactory;
 use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::OperatorFold;
 use crate::operator::status::Shared;
@@ -208,7 +209,18 @@ impl Runtime {
         let checkpoints = CheckpointFile::new(&dir, partition);
         let (around, begin) = (&self.around, begin(definition, partition, self.around.journal.identity())?);
         let place = (begin, cut(definition, partition));
-        let (fold, cursor) = OperatorFold::open(around, (plugin, spec), partition, checkpoints, shared.clone(), place)?;
+        let opened = OperatorFold::open(around, (plugin, spec.clone()), partition, checkpoints, shared.clone(), place);
+        let (mut fold, mut cursor) = opened?;
+        if definition.load_from > 0 && fold.is_fresh() {
+            let present = self.definition(base_name(&definition.name));
+            let present = present.filter(|present| present.generation == definition.load_from);
+            let present = present.ok_or("the version whose state it was to start with is gone")?;
+            let (plugin, old) = self.load(&present)?;
+            let logs = shared.logs.clone();
+            let from = GuestFactory { plugin, spec: old, logs, env: around.env.clone() };
+            let dir = self.operator_dir(&spec.name, definition.load_from);
+            cursor = fold.inherit(&from, &CheckpointFile::new(&dir, partition))?;
+        }
         let name = format!("operator {}", definition.name);
         let (journal, env) = (self.around.journal.clone(), self.around.env.clone());
         let follower = Follower::new(&name, TOPIC_DATA, vec![partition], vec![cursor], fold, journal, env)

@@ -19,6 +19,7 @@
 
 use std::time::Duration;
 
+use tidemill_journal::Cursor;
 use tidemill_model::Offset;
 use tidemill_model::payload::{OperatorDefinition, OperatorState, OperatorVersion};
 
@@ -246,7 +247,13 @@ impl Runtime {
             let loaded = CheckpointFile::new(&dir, partition).read(&spec);
             let loaded = loaded.map_err(|error| DeployError::invalid(error.to_string()))?;
             let begin = definition.start_offsets.get(partition as usize).copied().unwrap_or(0);
-            offsets.push(loaded.map_or(Offset(begin), |loaded| loaded.cursor.next));
+            offsets.push(match loaded {
+                None => Offset(begin),
+                Some(saved) => {
+                    let cursor = Cursor::decode(&saved.cursor);
+                    cursor.map_err(|error| DeployError::invalid(error.to_string()))?.next
+                }
+            });
         }
         Ok(offsets)
     }

@@ -275,6 +275,11 @@ impl Instance {
         Ok(())
     }
 
+    /// Takes over the state by key of another version of the plugin.
+    pub(crate) fn take_over_entries(&mut self, image: &Image) {
+        self.store.data_mut().state = State::of(image.entries());
+    }
+
     pub(super) fn refuel(&mut self, call: &'static str) -> Result<(), CallError> {
         self.store.data_mut().begin_call();
         self.spent = self.fuel_total();

@@ -73,7 +73,7 @@ impl State {
     pub(crate) fn of<'a>(entries: impl Iterator<Item = (&'a Key, &'a Vec<u8>)>) -> Self {
         let entries: BTreeMap<_, _> = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
         let bytes = entries.iter().map(|((_, key), value)| cost(key, value)).sum();
-        Self { entries, changed: BTreeSet::new(), bytes }
+        Self { entries, changed: BTreeMap::new(), bytes }
     }
 }
 

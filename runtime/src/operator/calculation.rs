@@ -230,6 +230,20 @@ impl Calculation {
         (self.clock.encode(), self.instance.capture(whole))
     }
 
+    /// Takes over the state of another version of the plugin, group by group; `saved` is what `from` has captured.
+    pub(crate) fn inherit(&mut self, from: &GuestFactory, saved: &Saved, groups: u32) -> Result<(), String> {
+        let image = saved.memory.as_ref().ok_or("the version before has saved no memory")?;
+        let text = |error: CallError| error.to_string();
+        let mut old = from.start_with(Arc::new(Logs::default())).map_err(text)?;
+        old.restore(image).map_err(text)?;
+        let groups: Vec<u32> = (0..groups).collect();
+        let states = old.save(&groups).map_err(text)?;
+        self.instance.take_over_entries(image);
+        self.instance.load(&groups, &states).map_err(text)?;
+        self.clock = Clock::decode(&saved.state).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
     /// Takes over a state that was captured.
     pub(crate) fn decode(&mut self, saved: &Saved) -> Result<(), String> {
         self.restore(saved, self.factory.logs.clone())

@@ -123,6 +123,30 @@ impl OperatorFold {
         Ok((fold, cursor))
     }
 
+    /// Takes over the state of another version of the plugin, from its checkpoint. Returns the cursor to read on from.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub(crate) fn inherit(&mut self, from: &GuestFactory, checkpoint: &CheckpointFile) -> Result<Cursor, String> {
+        let saved = checkpoint.read(&from.spec).map_err(|error| error.to_string())?;
+        let saved = saved.ok_or("the version before has no checkpoint yet: try again in a moment")?;
+        let cursor = Cursor::decode(&saved.cursor).map_err(|error| error.to_string())?;
+        self.inputs.decode(&mut Bytes::new(&saved.places)).map_err(|error| error.to_string())?;
+        let groups = self.inputs.groups().len() as u32;
+        match &mut self.kernel {
+            Kernel::Calculation(calculation) => calculation.inherit(from, &saved, groups)?,
+            Kernel::Aggregation(_) => return Err("an aggregation has no state to take over".to_owned()),
+        }
+        self.register()?;
+        (self.captured, self.persisted) = (cursor.next, cursor.next);
+        Ok(cursor)
+    }
+
+    /// Whether it has taken up a checkpoint of its own.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.keeper.is_fresh()
+    }
+
     fn register(&mut self) -> Result<(), String> {
         self.register_outputs().map_err(|error| error.to_string())
     }

@@ -4,7 +4,7 @@
 
 mod aggregation;
 pub(crate) mod bytes;
-mod calculation;
+pub(crate) mod calculation;
 pub(crate) mod checkpoint;
 pub(crate) mod fold;
 mod inputs;

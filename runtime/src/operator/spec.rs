@@ -133,7 +133,8 @@ impl Spec {
 
     /// How much later than a source time the rows may be stamped that its outputs depend on, ns.
     pub(crate) fn reach_ns(&self) -> i64 {
-        self.window_ns.saturating_add(self.lateness_ns).saturating_add(1)
+        let windows = self.windows.map_or(0, |shape| shape.reach_ns());
+        windows.saturating_add(self.lateness_ns).saturating_add(1)
     }
 
     /// Whether its outputs can go to a series of this name.

@@ -14,6 +14,7 @@ mod verify;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_journal::{ApplyError, Cursor, Fold, TopicPartition};
 use tidemill_model::payload::OperatorDefinition;
@@ -22,7 +23,7 @@ use tidemill_model::{Offset, ProducerId, Record, RecordKind, TimeRange};
 use crate::error::DeployError;
 use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::{OperatorFold, Surroundings};
-use crate::operator::outputs::producer;
+use crate::operator::outputs::{producer, withdrawer};
 use crate::operator::status::Shared;
 use crate::rerun::captured::Captured;
 use crate::runtime::Runtime;
@@ -33,6 +34,9 @@ pub use recalc::{RecalcReport, RecalcRequest};
 pub(crate) use samples::Samples;
 pub use samples::{Comparison, Difference};
 pub use verify::VerifyReport;
+
+/// A rerun writes no checkpoints.
+const NEVER: Duration = Duration::from_secs(1 << 30);
 
 /// An operator in one partition that runs again from nothing.
 struct Rerun {
@@ -56,7 +60,7 @@ impl Rerun {
     fn open(runtime: &Runtime, definition: &OperatorDefinition, partition: u32) -> Result<Self, DeployError> {
         let (plugin, spec) = runtime.load(definition).map_err(DeployError::invalid)?;
         let captured = Captured::new(runtime.around.journal.clone());
-        let around = Surroundings { journal: captured.clone(), ..runtime.around.clone() };
+        let around = Surroundings { journal: captured.clone(), checkpoint_every: NEVER, ..runtime.around.clone() };
         let number = runtime.around.env.random();
         let dir = runtime.operators_dir().join(format!("rerun-{number:016x}"));
         let shared = Shared::new(runtime.around.partitions);
@@ -87,8 +91,11 @@ impl Rerun {
     ) -> Result<(), DeployError> {
         let cursor = Cursor::default();
         self.fold.commit(std::slice::from_ref(&cursor)).map_err(|error| DeployError::invalid(error.to_string()))?;
-        for record in self.captured.take().iter().filter(|record| is_wanted(Offset(record.sequence))) {
-            samples.add(&record.payload, range)?;
+        for record in self.captured.take() {
+            let kind = Some(record.kind);
+            if kind != Some(RecordKind::Samples) || is_wanted(Offset(record.sequence)) {
+                samples.apply(kind, &record.payload, range)?;
+            }
         }
         Ok(())
     }
@@ -100,12 +107,13 @@ impl Rerun {
 }
 
 impl Runtime {
-    /// The producers of an operator's outputs, by input partition.
+    /// The producers of an operator's outputs and withdrawals.
     fn producers_of(&self, definition: &OperatorDefinition) -> Result<Vec<ProducerId>, DeployError> {
         let missing = || DeployError::invalid(format!("the plugin of {} is not installed here", definition.name));
         let spec = self.spec_of(definition).ok_or_else(missing)?;
         let journal = self.around.journal.identity();
-        Ok((0..self.around.partitions).map(|partition| producer(&spec, journal, partition)).collect())
+        let both = |partition| [producer, withdrawer].map(|of| of(&spec, journal, partition));
+        Ok((0..self.around.partitions).flat_map(both).collect())
     }
 
     /// Everything that `producers` have written to a topic and that lies in `range`, of inputs that are wanted.
@@ -124,9 +132,11 @@ impl Runtime {
             let end = self.around.journal.bounds(&at).await?.durable;
             while next < end {
                 let batch = self.around.journal.read(&at, next, Default::default()).await?;
-                let own = batch.records.iter().filter(|record| record.kind() == Some(RecordKind::Samples));
-                for record in own.filter(|r| producers.contains(&r.producer) && is_wanted(Offset(r.sequence))) {
-                    samples.add(&record.payload, range)?;
+                for record in batch.records.iter().filter(|record| producers.contains(&record.producer)) {
+                    // What is withdrawn is numbered by ordinals, and comes after what it withdraws.
+                    if record.kind() != Some(RecordKind::Samples) || is_wanted(Offset(record.sequence)) {
+                        samples.apply(record.kind(), &record.payload, range)?;
+                    }
                 }
                 if batch.next <= next {
                     break;

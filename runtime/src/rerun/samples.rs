@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tidemill_journal::Catalog;
-use tidemill_model::payload::SamplesView;
-use tidemill_model::{SeriesId, TimeRange, Value};
+use tidemill_model::payload::{DeleteRange, SamplesView};
+use tidemill_model::{RecordKind, SeriesId, TimeRange, Value};
 
 use crate::error::DeployError;
 
@@ -21,6 +21,28 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
+    /// Takes over a record: its samples, or what it deletes.
+    pub(crate) fn apply(
+        &mut self,
+        kind: Option<RecordKind>,
+        payload: &[u8],
+        range: TimeRange,
+    ) -> Result<(), DeployError> {
+        match kind {
+            Some(RecordKind::Samples) => self.add(payload, range),
+            Some(RecordKind::DeleteRange) => {
+                let gone = DeleteRange::parse(payload).map_err(|error| DeployError::invalid(error.to_string()))?;
+                for series in &gone.series {
+                    let keys: Vec<_> =
+                        self.values.range((*series, gone.start)..(*series, gone.end)).map(|(key, _)| *key).collect();
+                    keys.iter().for_each(|key| drop(self.values.remove(key)));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Adds the samples of a record that lie in `range`; later ones win.
     pub(crate) fn add(&mut self, payload: &[u8], range: TimeRange) -> Result<(), DeployError> {
         let view = SamplesView::parse(payload).map_err(|error| DeployError::invalid(error.to_string()))?;

@@ -198,7 +198,8 @@ impl Stage {
     fn open(&self) -> Result<(OperatorFold, Cursor), TrialError> {
         let parts = (self.plugin.clone(), self.spec.clone());
         let (checkpoints, shared) = (self.checkpoints.clone(), self.shared.clone());
-        OperatorFold::open(&self.around, parts, 0, checkpoints, shared, Cursor::default()).map_err(TrialError::Operator)
+        OperatorFold::open(&self.around, parts, 0, checkpoints, shared, (Cursor::default(), Offset(0)))
+            .map_err(TrialError::Operator)
     }
 
     /// Follows the fixture to its end.

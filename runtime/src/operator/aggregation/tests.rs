@@ -238,8 +238,7 @@ impl<'a> Run<'a> {
     }
 
     fn write_checkpoint(&mut self) {
-        let (mut groups, mut windows) = (Vec::new(), Vec::new());
-        self.inputs.encode(&mut groups);
+        let (groups, mut windows) = (self.inputs.encode(true), Vec::new());
         self.operator.encode(&mut windows);
         self.checkpoint = Some((groups, windows, self.next));
     }

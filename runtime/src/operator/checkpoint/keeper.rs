@@ -64,6 +64,11 @@ impl Keeper {
         Ok((keeper, loaded.map(|loaded| loaded.saved)))
     }
 
+    /// Whether the file was not there when it was opened.
+    pub(crate) fn is_fresh(&self) -> bool {
+        !self.has_base
+    }
+
     /// An error about the file.
     pub(crate) fn error(&self, reason: impl ToString) -> CheckpointError {
         self.file.error(reason)

@@ -16,6 +16,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use crate::operator::spec::Spec;
+
 pub(crate) use file::replace;
 pub(crate) use frame::{Frame, Saved};
 pub(crate) use keeper::{Keeper, Outcome};
@@ -39,6 +41,15 @@ impl CheckpointFile {
     /// The file in an operator's directory.
     pub(crate) fn new(operator_dir: &Path, partition: u32) -> Self {
         Self { path: operator_dir.join(format!("p{partition}.ckpt")), partition }
+    }
+
+    /// What the file holds; `None` if there is none yet. It may be read while another thread appends to it.
+    ///
+    /// # Errors
+    /// When it is damaged or of another operator.
+    pub(crate) fn read(&self, spec: &Spec) -> Result<Option<Saved>, CheckpointError> {
+        let loaded = self.load(&frame::Identity::new(spec, self.partition))?;
+        Ok(loaded.map(|loaded| loaded.saved))
     }
 
     /// An error about this file.

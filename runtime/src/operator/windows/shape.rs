@@ -56,6 +56,16 @@ fn floor(time: i64, every: i64, offset: i64) -> i64 {
 }
 
 impl Shape {
+    /// How far a window may reach from its stamp, ns; no more than a leap year of local time.
+    pub(crate) fn reach_ns(&self) -> i64 {
+        const YEAR_NS: i64 = 367 * 24 * 3600 * 1_000_000_000;
+        match self.kind {
+            Kind::Fixed { length, .. } | Kind::Sliding { length } => length,
+            Kind::Session { gap, max } => max.saturating_add(gap),
+            Kind::Calendar(_) => YEAR_NS,
+        }
+    }
+
     /// Whether windows exist without rows.
     pub(crate) fn is_grid(&self) -> bool {
         matches!(self.kind, Kind::Fixed { .. } | Kind::Calendar(_))
