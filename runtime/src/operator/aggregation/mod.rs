@@ -170,11 +170,9 @@ impl Aggregation {
             Event::Nothing if record.kind() == Some(RecordKind::DeleteRange) => inputs.deleted(record)?,
             _ => None,
         };
+        self.grow(inputs.groups().len());
         let (rows_in, newest) = match event {
-            Event::Samples(view, targets) => {
-                self.grow(inputs.groups().len());
-                self.take_in_rows(view, targets)
-            }
+            Event::Samples(view, targets) => self.take_in_rows(view, targets),
             _ => (0, None),
         };
         if let Some((targets, range)) = edit {
@@ -303,14 +301,18 @@ impl Aggregation {
         budget: &mut usize,
         rows: &mut OutputRows,
     ) -> Result<(), ApplyError> {
+        let half = *budget / 2;
         loop {
-            while *budget > 0 && !self.readings.is_empty() {
+            // A long revision leaves room for windows that are due.
+            let reserve = if self.due.is_empty() { 0 } else { half };
+            while *budget > reserve && !self.readings.is_empty() {
                 self.read_chunk(offset, groups, budget, rows)?;
             }
             match self.due.pop_front() {
                 Some(group) if *budget > 0 => self.close(group, &groups[group as usize], budget, rows),
                 Some(group) => break self.due.push_front(group),
-                None => break,
+                None if *budget == 0 || self.readings.is_empty() => break,
+                None => {}
             }
         }
         self.calls.call(rows);
