@@ -35,7 +35,7 @@ pub use compile::{Compiler, EXIT_REFUSED, Tried, compile_file, open_compiled, re
 pub use error::{DeployError, HistoryError, InstallError, RuntimeError};
 pub use guest::{CallError, Kind, Limits, LogLine, WindowColumns};
 pub use history::History;
-pub use operator::spec::DeployRequest;
+pub use operator::spec::{DeployRequest, OnError};
 pub use operator::start::Start;
 pub use operator::status::{OperatorStatus, WindowNote};
 pub use operator::windows::{WindowParts, WindowRequest};

@@ -76,6 +76,8 @@ pub struct Runtime {
     pub(crate) share: Share,
     /// Deploys happen one after the other, so that generations grow.
     pub(crate) deploying: tokio::sync::Mutex<()>,
+    /// Wakes [`Runtime::run`] for a look at what should run.
+    pub(crate) wake: tokio::sync::Notify,
 }
 
 impl Runtime {
@@ -101,7 +103,8 @@ impl Runtime {
         let checkpoint_every = config.checkpoint_every;
         let around = Surroundings { journal, catalog, history, env, partitions, checkpoint_every };
         let supervisor = Mutex::new(Supervisor::default());
-        Ok(Arc::new(Self { config, plugins, around, supervisor, share, deploying: tokio::sync::Mutex::default() }))
+        let (deploying, wake) = (tokio::sync::Mutex::default(), tokio::sync::Notify::new());
+        Ok(Arc::new(Self { config, plugins, around, supervisor, share, deploying, wake }))
     }
 
     /// Checks, compiles, tries and stores a plugin, and hands it to the other nodes on this journal. Blocks for as long as
@@ -210,14 +213,18 @@ impl Runtime {
         Spec::new(&request, (&definition.plugin_hash, definition.generation), world, &info.about()).ok()
     }
 
-    /// Runs, pauses or removes an operator.
+    /// Runs, pauses or removes an operator. One that has stopped by itself tries again when it is to run.
     ///
     /// # Errors
     /// When there is none of that name.
     pub async fn set_state(&self, name: &str, state: OperatorState) -> Result<(), DeployError> {
         let definition = self.definition(name).ok_or_else(|| self.no_such_operator(name))?;
         let definition = OperatorDefinition { state: state as u32, ..definition };
-        Ok(self.around.catalog.put_operator(definition).await?)
+        self.around.catalog.put_operator(definition).await?;
+        if state == OperatorState::Running {
+            self.start_stopped(name).await;
+        }
+        Ok(())
     }
 
     /// What the deployed operators are doing, by name.
@@ -382,6 +389,7 @@ impl Runtime {
             failed_windows: 0,
             windows: Vec::new(),
             errors: 0,
+            quarantined_rows: 0,
             last_error: None,
             state_bytes: 0,
             checkpoint_age_ms: None,

@@ -75,6 +75,20 @@ impl Supervisor {
         })
     }
 
+    /// Takes out the threads of an operator that have stopped by themselves.
+    fn take_stopped(&mut self, name: &str) -> Vec<Running> {
+        let Some(entry) = self.operators.get_mut(name) else {
+            return Vec::new();
+        };
+        let has_failed = entry.shared.failure.lock().take().is_some();
+        let shared = entry.shared.clone();
+        let is_stopped = |part: &mut Running| match &*shared.partitions[part.partition as usize].progress.lock() {
+            Some(progress) => progress.is_stopped(),
+            None => has_failed,
+        };
+        entry.running.extract_if(.., is_stopped).collect()
+    }
+
     /// Takes out the threads of operators that are not to run as they do, and those in partitions that others own now.
     fn take_outdated(&mut self, wanted: &[OperatorDefinition], owned: &[u32]) -> Vec<Running> {
         let mut outdated = Vec::new();
@@ -130,6 +144,7 @@ impl Runtime {
                 changed = stop.changed() => if changed.is_err() { break },
                 changed = news.changed() => if changed.is_err() { break },
                 changed = share.changed() => if changed.is_err() { break },
+                () = self.wake.notified() => {}
                 () = self.around.env.sleep(LOOK_EVERY) => {}
             }
         }
@@ -139,6 +154,13 @@ impl Runtime {
         };
         stop_all(running).await;
         self.clear_away();
+    }
+
+    /// Starts an operator again in the partitions where it has stopped by itself.
+    pub(crate) async fn start_stopped(&self, name: &str) {
+        let stopped = self.supervisor.lock().take_stopped(name);
+        stop_all(stopped).await;
+        self.wake.notify_one();
     }
 
     async fn reconcile(self: &Arc<Self>, owned: &[u32]) {

@@ -70,6 +70,18 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The exported function that failed.
+    pub(crate) fn call(&self) -> &'static str {
+        match self {
+            Self::Trap { call, .. }
+            | Self::OutOfFuel { call, .. }
+            | Self::TooMuchOutput { call, .. }
+            | Self::Malformed { call, .. }
+            | Self::Problem { call, .. } => call,
+            Self::Start { .. } => "start",
+        }
+    }
+
     pub(crate) fn malformed(call: &'static str, reason: impl Into<String>) -> Self {
         Self::Malformed { call, reason: reason.into() }
     }

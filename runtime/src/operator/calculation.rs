@@ -1,12 +1,15 @@
 //! Calculations: stateful guests that get every input row once, in journal order.
 //!
 //! What happens to a record that the guest fails on: its store is dropped, a fresh guest gets the state that was captured
-//! last, the records since then are replayed, and the record is refused. Calls are deterministic, so the
-//! same call on the same state would only fail again.
+//! last and the records since then. Then the record is handed over again without the rows that the guest fails on
+//! (`sifting`), or the operator halts, as it was deployed. Calls are deterministic, so a re-run ends the same way.
 //!
 //! Invariant: `since` holds every record since the state in `rebuilt` or, without that, since the last capture.
 
+mod sifting;
+
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use tidemill_journal::{ApplyError, Env};
@@ -18,7 +21,8 @@ use crate::guest::{BatchColumns, CallError, Delta, Image, Instance, Logs, Output
 use crate::operator::bytes::{Bytes, Damaged};
 use crate::operator::checkpoint::{Keeper, Saved};
 use crate::operator::inputs::{Event, Inputs, Target};
-use crate::operator::spec::Spec;
+use crate::operator::refused::RefusedRows;
+use crate::operator::spec::{OnError, Spec};
 
 /// Records replayed at most after a failure, or little more. More cost memory and time then, fewer cost captures now.
 const REPLAY_RECORDS_MAX: usize = 65_536;
@@ -76,6 +80,20 @@ impl Clock {
     }
 }
 
+/// What became of a record.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// Input rows that the guest has got.
+    pub(crate) rows_in: u64,
+    /// The newest source time among them.
+    pub(crate) newest: Option<i64>,
+    /// Rows that it fails on.
+    pub(crate) refused: Vec<RefusedRows>,
+}
+
+/// A record, and the rows of it that were handed over, if not all at once.
+type Applying = (Record, Option<Vec<Range<usize>>>);
+
 /// A calculation in one partition.
 pub(crate) struct Calculation {
     factory: GuestFactory,
@@ -84,7 +102,7 @@ pub(crate) struct Calculation {
     batch: BatchColumns,
     /// The state after the last failure, until the next capture: other failures may follow soon.
     rebuilt: Option<(Image, Clock)>,
-    since: Vec<Record>,
+    since: Vec<Applying>,
     since_bytes: usize,
 }
 
@@ -96,10 +114,10 @@ impl Calculation {
         Ok(Self { factory, instance, clock: Clock::START, batch, rebuilt: None, since, since_bytes: 0 })
     }
 
-    /// Applies a record; appends its outputs to `rows`. Returns the number of input rows and the newest source time.
+    /// Applies a record; appends its outputs to `rows`.
     ///
     /// # Errors
-    /// After a refusal the state is as before.
+    /// After a refusal, and before a halt for its sake, the state is as before.
     pub(crate) fn apply(
         &mut self,
         record: &Record,
@@ -107,49 +125,75 @@ impl Calculation {
         event: &Event<'_>,
         rows: &mut OutputRows,
         keeper: &mut Keeper,
-    ) -> Result<(u64, Option<i64>), ApplyError> {
+    ) -> Result<Applied, ApplyError> {
         let newest = match self.run(event, inputs, rows) {
             Ok(newest) => newest,
             Err(error) => {
                 rows.clear();
                 self.recover(inputs, keeper).map_err(|e| ApplyError::Halt(format!("cannot restore its state: {e}")))?;
-                return Err(ApplyError::Refused(error.to_string()));
+                return match event {
+                    Event::Samples(view, targets) if error.call() == "process" => {
+                        self.apply_sifted(record, (view, targets), inputs, error.to_string(), rows)
+                    }
+                    _ => Err(self.refuse(format!("record at {}: {error}", record.offset))),
+                };
             }
         };
         if !matches!(event, Event::Nothing) {
-            self.remember(record);
+            self.remember(record, None);
         }
         let rows_in = if newest.is_some() { self.batch.dt.len() as u64 } else { 0 };
-        Ok((rows_in, newest))
+        Ok(Applied { rows_in, newest, refused: Vec::new() })
+    }
+
+    /// What the operator does about a record that it fails on as a whole.
+    fn refuse(&self, reason: String) -> ApplyError {
+        match self.factory.spec.on_error {
+            OnError::Quarantine => ApplyError::Refused(reason),
+            OnError::Halt => ApplyError::Halt(format!("{reason}; resume the operator to try again")),
+        }
     }
 
     fn run(&mut self, event: &Event<'_>, inputs: &Inputs, rows: &mut OutputRows) -> Result<Option<i64>, CallError> {
-        let spec = &self.factory.spec;
-        let bounds = OutputBounds { groups: inputs.groups().len() as u32, ports: &spec.output_kinds };
+        let groups = inputs.groups().len() as u32;
         let mut newest = None;
         match event {
             Event::Nothing => return Ok(None),
             Event::Samples(view, targets) => {
                 let newest_time = fill(&mut self.batch, view, targets);
-                self.clock.is_busy = true;
-                self.clock.watermark = self.clock.watermark.max(newest_time.saturating_sub(spec.lateness_ns));
+                self.note_rows(newest_time);
                 newest = Some(newest_time);
-                let instance = &mut self.instance;
+                let (instance, spec) = (&mut self.instance, &self.factory.spec);
+                let bounds = OutputBounds { groups, ports: &spec.output_kinds };
                 in_reach(&mut self.batch, |t0, batch| instance.process(t0, batch, bounds, rows))?;
             }
             Event::Heartbeat(time) => {
                 if !self.clock.is_busy && self.clock.watermark != i64::MIN {
-                    self.clock.watermark = self.clock.watermark.max(time.saturating_sub(spec.lateness_ns));
+                    let watermark = time.saturating_sub(self.factory.spec.lateness_ns);
+                    self.clock.watermark = self.clock.watermark.max(watermark);
                 }
                 self.clock.is_busy = false;
             }
         }
-        let second = self.clock.watermark.div_euclid(SECOND_NS);
-        if self.clock.watermark != i64::MIN && second > self.clock.second {
-            self.clock.second = second;
-            self.instance.advance(self.clock.watermark, bounds, rows)?;
-        }
+        self.tell_time(groups, rows)?;
         Ok(newest)
+    }
+
+    /// Moves the watermark behind rows.
+    fn note_rows(&mut self, newest: i64) {
+        self.clock.is_busy = true;
+        self.clock.watermark = self.clock.watermark.max(newest.saturating_sub(self.factory.spec.lateness_ns));
+    }
+
+    /// Tells the guest of the watermark if that has passed a second.
+    fn tell_time(&mut self, groups: u32, rows: &mut OutputRows) -> Result<(), CallError> {
+        let second = self.clock.watermark.div_euclid(SECOND_NS);
+        if self.clock.watermark == i64::MIN || second <= self.clock.second {
+            return Ok(());
+        }
+        self.clock.second = second;
+        let bounds = OutputBounds { groups, ports: &self.factory.spec.output_kinds };
+        self.instance.advance(self.clock.watermark, bounds, rows)
     }
 
     /// Back to the state before the record that failed.
@@ -157,8 +201,8 @@ impl Calculation {
         let reason = |error: CallError| error.to_string();
         // What is replayed has been logged before.
         let silent = Arc::new(Logs::default());
-        match self.rebuilt.take() {
-            Some((image, clock)) => self.resume(&image, clock, silent).map_err(reason)?,
+        match self.rebuilt {
+            Some(_) => self.back_to_rebuilt(silent)?,
             None => match keeper.recall().map_err(|error| error.to_string())? {
                 Some(saved) => self.restore(&saved, silent)?,
                 None => {
@@ -168,10 +212,16 @@ impl Calculation {
             },
         }
         let mut ignored = OutputRows::default();
-        for record in std::mem::take(&mut self.since) {
+        for (record, taken) in std::mem::take(&mut self.since) {
             let event = inputs.read(&record).map_err(|error| error.to_string())?;
             ignored.clear();
-            self.run(&event, inputs, &mut ignored).map_err(reason)?;
+            match (&event, taken) {
+                (Event::Samples(view, targets), Some(taken)) => {
+                    let groups = inputs.groups().len() as u32;
+                    self.repeat_sifted((view, targets), groups, &taken, &mut ignored).map_err(reason)?;
+                }
+                _ => drop(self.run(&event, inputs, &mut ignored).map_err(reason)?),
+            }
         }
         self.since_bytes = 0;
         self.instance.log_to(self.factory.logs.clone());
@@ -179,6 +229,14 @@ impl Calculation {
         image.apply(&self.instance.capture(true));
         self.rebuilt = Some((image, self.clock));
         Ok(())
+    }
+
+    /// Back to the state after the last failure.
+    fn back_to_rebuilt(&mut self, logs: Arc<Logs>) -> Result<(), String> {
+        let (image, clock) = self.rebuilt.take().ok_or("there is no state to go back to")?;
+        let resumed = self.resume(&image, clock, logs).map_err(|error| error.to_string());
+        self.rebuilt = Some((image, clock));
+        resumed
     }
 
     /// A fresh guest in a state that was captured.
@@ -196,10 +254,10 @@ impl Calculation {
     }
 
     /// Keeps a copy of a record for a replay. A copy, because the record may be a small part of a large read.
-    fn remember(&mut self, record: &Record) {
+    fn remember(&mut self, record: &Record, taken: Option<Vec<Range<usize>>>) {
         let payload = bytes::Bytes::copy_from_slice(&record.payload);
         self.since_bytes += payload.len();
-        self.since.push(Record { payload, ..record.clone() });
+        self.since.push((Record { payload, ..record.clone() }, taken));
     }
 
     /// Whether so much would have to be replayed that a capture should come before anything else.

@@ -10,22 +10,27 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tidemill_journal::{ApplyError, Catalog, Cursor, Env, Fold, Journal};
-use tidemill_model::{Offset, ProducerId, Record};
+use tidemill_journal::{ApplyError, Catalog, Cursor, Env, Fold, Journal, TOPIC_QUARANTINE, TopicPartition};
+use tidemill_model::{NewRecord, Offset, ProducerId, Record};
 
 use crate::guest::{OutputRows, Plugin, World};
 use crate::history::History;
 use crate::operator::aggregation::{Aggregation, Holding};
 use crate::operator::bytes::{Bytes, Damaged};
-use crate::operator::calculation::{Calculation, GuestFactory};
+use crate::operator::calculation::{Applied, Calculation, GuestFactory};
 use crate::operator::checkpoint::{CheckpointFile, Frame, Keeper, Outcome, Saved};
-use crate::operator::inputs::Inputs;
+use crate::operator::inputs::{Inputs, of_journal};
 use crate::operator::outputs::{Outputs, producer, withdrawer};
+use crate::operator::refused::{self, RefusedRows};
 use crate::operator::spec::Spec;
 use crate::operator::status::{PartitionStatus, Shared};
+use crate::operator::wait::block_on;
 
 /// A checkpoint may take this share of the time: the next one waits so many times as long as the last one took.
 const CHECKPOINT_SHARE: u32 = 10;
+
+/// Characters of a quarantine entry's reason.
+const REASON_CHARS_MAX: usize = 4096;
 
 /// What every operator needs from its surroundings.
 #[derive(Clone)]
@@ -56,6 +61,9 @@ pub(crate) struct OperatorFold {
     rows: OutputRows,
     /// The record whose outputs are in `rows`, not yet handed over, and the newest time in it.
     computed: Option<(Offset, Option<i64>)>,
+    /// What has to be in the quarantine before those outputs are handed over.
+    quarantine: Option<NewRecord>,
+    journal: Arc<dyn Journal>,
     /// A record has been begun and not finished: the state fits no cursor.
     is_midway: bool,
     keeper: Keeper,
@@ -92,6 +100,7 @@ impl OperatorFold {
             }
         };
         let (catalog, journal) = (around.catalog.clone(), around.journal.clone());
+        let every = spec.checkpoint_every.unwrap_or(around.checkpoint_every);
         let opened = Keeper::open(checkpoints, &spec, env.clone());
         let (keeper, saved) = opened.map_err(|error| error.to_string())?;
         let mut fold = Self {
@@ -104,9 +113,11 @@ impl OperatorFold {
                 .collect(),
             rows: OutputRows::default(),
             computed: None,
+            quarantine: None,
+            journal: around.journal.clone(),
             is_midway: false,
-            next_checkpoint: env.monotonic() + around.checkpoint_every,
-            every: around.checkpoint_every,
+            next_checkpoint: env.monotonic() + every,
+            every,
             keeper,
             captured: Offset(0),
             persisted: Offset(0),
@@ -165,14 +176,34 @@ impl OperatorFold {
         let event = self.inputs.read(record)?;
         self.register_outputs()?;
         let (inputs, rows) = (&mut self.inputs, &mut self.rows);
-        let (rows_in, newest) = match &mut self.kernel {
+        let applied = match &mut self.kernel {
             Kernel::Calculation(calculation) => calculation.apply(record, inputs, &event, rows, &mut self.keeper)?,
-            Kernel::Aggregation(aggregation) => aggregation.apply(record, inputs, &event, rows)?,
+            Kernel::Aggregation(aggregation) => {
+                let (rows_in, newest) = aggregation.apply(record, inputs, &event, rows)?;
+                Applied { rows_in, newest, refused: Vec::new() }
+            }
         };
+        self.quarantine = self.report(record.offset, &applied.refused);
         let counters = &self.shared.partitions[self.partition as usize].counters;
-        counters.rows_in.fetch_add(rows_in, Relaxed);
+        counters.rows_in.fetch_add(applied.rows_in, Relaxed);
         counters.rows_out.fetch_add(self.rows.times.len() as u64, Relaxed);
-        Ok(newest)
+        Ok(applied.newest)
+    }
+
+    /// Tells people of rows that were refused. Returns the entry for them.
+    fn report(&self, offset: Offset, refused: &[RefusedRows]) -> Option<NewRecord> {
+        if refused.is_empty() {
+            return None;
+        }
+        let rows = refused.iter().map(RefusedRows::len).sum::<usize>();
+        let reasons: Vec<_> = refused.iter().map(|refused| refused.describe(self.inputs.catalog())).collect();
+        let reason: String = reasons.join("; ").chars().take(REASON_CHARS_MAX).collect();
+        let (operator, partition) = (&self.spec.name, self.partition);
+        tracing::warn!(operator, partition, %offset, rows, reason, "rows quarantined");
+        self.partition_status().counters.quarantined_rows.fetch_add(rows as u64, Relaxed);
+        self.shared.error(partition, format!("record at {offset}: {reason}"));
+        let journal = self.journal.identity();
+        Some(refused::entry(&self.spec, journal, (partition, offset), refused, &reason))
     }
 
     fn compute_and_emit(&mut self, record: &Record) -> Result<Option<i64>, ApplyError> {
@@ -181,6 +212,11 @@ impl OperatorFold {
             _ => self.compute(record)?,
         };
         self.computed = Some((record.offset, newest));
+        if let Some(entry) = &self.quarantine {
+            let at = TopicPartition::new(TOPIC_QUARANTINE, 0);
+            block_on(self.journal.append(&at, vec![entry.clone()])).map_err(of_journal)?;
+            self.quarantine = None;
+        }
         if !self.rows.is_empty() {
             let lost = self.outputs.emit(record, &self.rows)?;
             self.shared.partitions[self.partition as usize].counters.errors.fetch_add(lost, Relaxed);

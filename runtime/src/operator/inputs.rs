@@ -93,6 +93,11 @@ impl Inputs {
         }
     }
 
+    /// Where series are looked up.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// The members of every group.
     pub(crate) fn groups(&self) -> &[Vec<Member>] {
         &self.groups

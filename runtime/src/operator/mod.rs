@@ -9,6 +9,8 @@ pub(crate) mod checkpoint;
 pub(crate) mod fold;
 mod inputs;
 pub(crate) mod outputs;
+mod refused;
+mod sift;
 pub(crate) mod spec;
 pub(crate) mod start;
 pub(crate) mod status;

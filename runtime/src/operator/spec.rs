@@ -1,6 +1,7 @@
 //! What an operator is deployed with: the request as users write it, and the same thing checked and parsed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tidemill_model::series::escape_name;
@@ -15,8 +16,27 @@ use crate::operator::windows::{Shape, WindowRequest};
 const NAME_CHARS_MAX: usize = 64;
 /// How long samples may be late unless the operator says otherwise.
 const DEFAULT_LATENESS: &str = "2s";
+/// More frequent checkpoints cost more than what they save.
+const CHECKPOINT_EVERY_MIN: Duration = Duration::from_millis(100);
 /// The output's measurement unless the operator says otherwise.
 const DEFAULT_OUTPUT: &str = "{measurement}_{operator}";
+
+/// What an operator does about rows that its plugin fails on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// It puts exactly those into the quarantine and goes on.
+    #[default]
+    Quarantine,
+    /// It stops before their record, says why, and tries again when it is resumed.
+    Halt,
+}
+
+impl OnError {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// A plugin to be deployed, as users write it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -50,6 +70,12 @@ pub struct DeployRequest {
     /// Where to begin.
     #[serde(default)]
     pub start: Start,
+    /// What happens to rows that the plugin fails on.
+    #[serde(default, skip_serializing_if = "OnError::is_default")]
+    pub on_error: OnError,
+    /// How often the state is captured, such as `500ms`; the node decides if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<String>,
     /// What the plugin may use.
     #[serde(default)]
     pub limits: Limits,
@@ -74,6 +100,9 @@ pub(crate) struct Spec {
     /// `None` for calculations.
     pub(crate) windows: Option<Shape>,
     pub(crate) lateness_ns: i64,
+    pub(crate) on_error: OnError,
+    /// Absent: as the node does it.
+    pub(crate) checkpoint_every: Option<Duration>,
     pub(crate) limits: Limits,
     /// Selects whatever has the shape of this operator's outputs. Those are never its inputs: neither its own nor those
     /// of an earlier generation or of another partition.
@@ -110,6 +139,8 @@ impl Spec {
             params: serde_json::Value::Object(request.params.clone()).to_string(),
             windows,
             lateness_ns,
+            on_error: request.on_error,
+            checkpoint_every: checkpoint_every(request)?,
             limits: request.limits,
             own,
         })
@@ -217,6 +248,17 @@ fn windows(request: &DeployRequest, world: World, lateness: i64) -> Result<Optio
     }
 }
 
+fn checkpoint_every(request: &DeployRequest) -> Result<Option<Duration>, DeployError> {
+    let Some(text) = &request.checkpoint_every else {
+        return Ok(None);
+    };
+    let every = Duration::from_nanos(duration("checkpoint_every", text)?.unsigned_abs());
+    if every < CHECKPOINT_EVERY_MIN {
+        return Err(DeployError::invalid(format!("checkpoint_every {text:?} must be 100ms or more")));
+    }
+    Ok(Some(every))
+}
+
 fn check_template(template: &str, grouped: bool, about: &About) -> Result<(), DeployError> {
     if template.is_empty() || template.contains([';', '*', '\u{0}']) {
         return Err(DeployError::invalid(format!("output {template:?} must be a name without ; and *")));
@@ -315,6 +357,11 @@ pub(crate) mod tests {
             r#"{"name":"a","plugin":"p","inputs":{"value":"*"},"limits":{"output_rows":0}}"#,
             World::Calculation,
             "output_rows",
+        );
+        check(
+            r#"{"name":"a","plugin":"p","inputs":{"value":"*"},"checkpoint_every":"99ms"}"#,
+            World::Calculation,
+            "100ms or more",
         );
     }
 }

@@ -44,11 +44,13 @@ pub(crate) struct Counters {
     pub(crate) late_rows: AtomicU64,
     pub(crate) revised_windows: AtomicU64,
     pub(crate) errors: AtomicU64,
+    pub(crate) quarantined_rows: AtomicU64,
 }
 
 impl Counters {
-    fn all(&self) -> [&AtomicU64; 5] {
-        [&self.rows_in, &self.rows_out, &self.late_rows, &self.revised_windows, &self.errors]
+    fn all(&self) -> [&AtomicU64; 6] {
+        let Self { rows_in, rows_out, late_rows, revised_windows, errors, quarantined_rows } = self;
+        [rows_in, rows_out, late_rows, revised_windows, errors, quarantined_rows]
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -161,6 +163,8 @@ pub struct OperatorStatus {
     pub windows: Vec<WindowNote>,
     /// Records and windows that the plugin failed on, and output rows that had no series to go to.
     pub errors: u64,
+    /// Input rows that the plugin failed on and that are in the quarantine.
+    pub quarantined_rows: u64,
     /// The newest error.
     pub last_error: Option<String>,
     /// Bytes of its state.
@@ -184,6 +188,7 @@ impl OperatorStatus {
         self.failed_windows = shared.partitions.iter().map(|partition| partition.failed_windows.load(Relaxed)).sum();
         self.windows = shared.windows.lock().iter().cloned().collect();
         self.errors = sum(|c| &c.errors);
+        self.quarantined_rows = sum(|c| &c.quarantined_rows);
         self.last_error = shared.last_error.lock().clone();
         self.state_bytes = shared.partitions.iter().map(|partition| partition.state_bytes.load(Relaxed)).sum();
         let oldest = shared.partitions.iter().map(|partition| partition.checkpoint_at.load(Relaxed)).min();

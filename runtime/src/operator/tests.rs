@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tidemill_journal::{
-    ApplyError, Catalog, Cursor, Env, Fold, Journal, ReadLimits, SystemEnv, TOPIC_DATA, TopicConfig, TopicPartition,
+    ApplyError, Catalog, Cursor, Env, Fold, Journal, ReadLimits, SystemEnv, TOPIC_DATA, TOPIC_QUARANTINE, TopicConfig,
+    TopicPartition,
 };
 use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync};
-use tidemill_model::payload::{DeleteRange, Heartbeat, SamplesBuilder, SamplesView};
+use tidemill_model::payload::{DeleteRange, Heartbeat, Quarantined, SamplesBuilder, SamplesView};
 use tidemill_model::{
     NewRecord, Offset, Quality, Record, RecordKind, SampleColumn, Series, SeriesId, SeriesKey, TimeRange, Value,
     ValueType, Values,
@@ -49,7 +50,7 @@ impl History for FakeHistory {
             return Err(HistoryError::Unavailable("not yet".into()));
         }
         let mut rows = BTreeMap::new();
-        for record in super::wait::block_on(read_all(&self.journal, partition)) {
+        for record in super::wait::block_on(read_all(&self.journal, TOPIC_DATA, partition)) {
             if record.offset >= at_least {
                 continue;
             }
@@ -82,8 +83,8 @@ impl History for FakeHistory {
     }
 }
 
-async fn read_all(journal: &Arc<dyn Journal>, partition: u32) -> Vec<Record> {
-    let at = TopicPartition::new(TOPIC_DATA, partition);
+async fn read_all(journal: &Arc<dyn Journal>, topic: &str, partition: u32) -> Vec<Record> {
+    let at = TopicPartition::new(topic, partition);
     let (mut from, mut all) = (Offset(0), Vec::new());
     loop {
         let batch = journal.read(&at, from, ReadLimits::default()).await.unwrap();
@@ -115,8 +116,9 @@ impl World1 {
             ..EmbeddedConfig::new(dir.path().join("journal"))
         };
         let journal: Arc<dyn Journal> = EmbeddedJournal::open(config, env.clone()).unwrap();
-        let topic = TopicConfig::new(TOPIC_DATA, 1);
-        journal.create(topic).await.unwrap();
+        for topic in [TOPIC_DATA, TOPIC_QUARANTINE] {
+            journal.create(TopicConfig::new(topic, 1)).await.unwrap();
+        }
         let catalog = Catalog::open(journal.clone()).await.unwrap();
         let engine = engine().unwrap();
         let plugin = Arc::new(Plugin::compile(&engine, &inspect(&wat::parse_str(wat).unwrap()).unwrap()).unwrap());
@@ -176,7 +178,24 @@ impl World1 {
 
     /// Everything in the journal now.
     async fn records(&self) -> Vec<Record> {
-        read_all(&self.around.journal, 0).await
+        read_all(&self.around.journal, TOPIC_DATA, 0).await
+    }
+
+    /// The quarantine without repetitions: the record's offset, the reason, and times and values of the rows.
+    async fn quarantine(&self) -> Vec<(Offset, String, Vec<(i64, f64)>)> {
+        let (mut cursor, mut entries) = (Cursor::default(), Vec::new());
+        for record in read_all(&self.around.journal, TOPIC_QUARANTINE, 0).await {
+            if !cursor.admit(&record, Offset(record.offset.0 + 1)) {
+                continue;
+            }
+            let entry = Quarantined::parse(&record.payload).unwrap();
+            let view = SamplesView::parse(&entry.payload).unwrap();
+            let rows = view.columns().iter().flat_map(|column| {
+                (0..column.rows()).map(|row| (column.time(row), column.value(row).as_f64().unwrap()))
+            });
+            entries.push((Offset(entry.offset), entry.reason, rows.collect()));
+        }
+        entries
     }
 
     fn checkpoints(&self) -> CheckpointFile {
@@ -288,12 +307,13 @@ async fn write_sums(world: &World1) {
 async fn a_calculation_sees_every_row_once_and_its_outputs_are_records() {
     let world = World1::new(SUMS, SUMS_JSON).await;
     write_sums(&world).await;
-    let refusals = world.follow(0, usize::MAX).await;
+    assert!(world.follow(0, usize::MAX).await.is_empty());
     assert_eq!(world.output("power_s{u=1}", 4).await, Some(10.0));
     assert_eq!(world.output("power_s{u=2}", 11).await, Some(24.0));
     assert_eq!(world.output("other_s", 4).await, None, "a series that is not selected");
     assert_eq!(world.output("power_s:value_ticks{u=1}", 200).await, Some(9.0), "the second heartbeat found silence");
-    assert!(refusals.len() == 1 && refusals[0].contains("unreachable"), "{refusals:?}");
+    let entries = world.quarantine().await;
+    assert!(entries.len() == 1 && entries[0].1.contains("unreachable"), "{entries:?}");
     assert_eq!(world.output("power_s{u=1}", 11).await, Some(66.0), "the refused record left no trace");
     assert_eq!(world.shared.logs.newest(0, 10)[0].text, "started");
 }
@@ -320,8 +340,9 @@ async fn an_endless_loop_costs_its_record_and_nothing_else() {
     world.write(&[("power", 1.0, 1.0)]).await;
     world.write(&[("power", 2.0, 667.0)]).await;
     world.write(&[("power", 3.0, 3.0)]).await;
-    let refusals = world.follow(0, usize::MAX).await;
-    assert!(refusals[0].contains("fuel"), "{refusals:?}");
+    assert!(world.follow(0, usize::MAX).await.is_empty());
+    let entries = world.quarantine().await;
+    assert!(entries[0].1.contains("fuel"), "{entries:?}");
     assert_eq!(world.output("power_s", 3).await, Some(4.0));
     assert_eq!(world.shared.last_error.lock().as_deref().map(|e| e.contains("fuel")), Some(true));
 }
@@ -523,4 +544,114 @@ async fn a_damaged_or_foreign_checkpoint_is_named_and_never_used() {
     }
     std::fs::write(&file, &good).unwrap();
     assert!(world.open().is_ok());
+}
+
+async fn write_mixed(world: &World1) {
+    world.write(&[("power{u=1}", 1.0, 1.0), ("power{u=2}", 1.0, 10.0)]).await;
+    let rows =
+        [("power{u=1}", 2.0, 2.0), ("power{u=1}", 3.0, 666.0), ("power{u=1}", 4.0, 4.0), ("power{u=2}", 2.0, 20.0)];
+    world.write(&rows).await;
+    world.write(&[("power{u=1}", 5.0, 8.0), ("power{u=2}", 5.0, 667.0)]).await;
+    world.write(&[("power{u=1}", 6.0, 16.0), ("power{u=2}", 6.0, 40.0)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_rows_that_fail_are_quarantined_and_a_rerun_decides_the_same() {
+    let calm = World1::new(SUMS, SUMS_JSON).await;
+    write_mixed(&calm).await;
+    assert!(calm.follow(0, usize::MAX).await.is_empty());
+    assert_eq!(calm.output("power_s{u=1}", 6).await, Some(31.0));
+    assert_eq!(calm.output("power_s{u=2}", 6).await, Some(70.0));
+    assert_eq!(calm.output("power_s{u=1}", 3).await, None);
+    let entries = calm.quarantine().await;
+    assert_eq!(
+        entries.iter().map(|entry| entry.2.clone()).collect::<Vec<_>>(),
+        [vec![(3 * SECOND, 666.0)], vec![(5 * SECOND, 667.0)]]
+    );
+    let named = "power{u=1} at 3000000000 ns = 666: plugin trapped in process: ";
+    assert!(entries[0].1.replace("power:value", "power").contains(named), "{entries:?}");
+    assert_eq!(calm.shared.partitions[0].counters.quarantined_rows.load(std::sync::atomic::Ordering::Relaxed), 2);
+
+    let expected = calm.outputs().await;
+    for crash_after in 1..4 {
+        let world = World1::new(SUMS, SUMS_JSON).await;
+        write_mixed(&world).await;
+        world.follow(crash_after - 1, crash_after).await;
+        world.follow(1, 2).await;
+        world.follow(0, usize::MAX).await;
+        world.follow(0, usize::MAX).await;
+        assert_eq!(world.outputs().await, expected, "crash after {crash_after} records");
+        let again: Vec<_> = world.quarantine().await.into_iter().map(|entry| entry.2).collect();
+        assert_eq!(again, entries.iter().map(|entry| entry.2.clone()).collect::<Vec<_>>(), "no entry twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trap_after_many_checkpoints_finds_their_sum() {
+    let world = World1::new(SUMS, SUMS_JSON).await;
+    for second in 0..8 {
+        let second = f64::from(second);
+        world.write(&[("power{u=1}", second, 1.0), ("power{u=2}", second, second)]).await;
+    }
+    for _ in 0..3 {
+        world.follow(1, 2).await;
+    }
+    let (mut fold, cursor) = world.open().unwrap();
+    world.write(&[("power{u=1}", 8.0, 666.0), ("power{u=2}", 8.0, 100.0)]).await;
+    world.write(&[("power{u=1}", 9.0, 1.0)]).await;
+    let mut at = cursor.clone();
+    for record in world.records().await.iter().filter(|record| record.offset >= cursor.next) {
+        if !at.has_seen(record.producer, record.epoch, record.sequence) {
+            fold.apply(0, record).unwrap();
+        }
+        at.admit(record, Offset(record.offset.0 + 1));
+        fold.idle(std::slice::from_ref(&at), true).unwrap();
+    }
+    assert_eq!(world.output("power_s{u=1}", 9).await, Some(9.0));
+    assert_eq!(world.output("power_s{u=2}", 8).await, Some(128.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_halts_names_the_row_and_tries_again() {
+    let json = SUMS_JSON.replace("\"lateness\"", "\"on_error\":\"halt\",\"lateness\"");
+    let world = World1::new(SUMS, &json).await;
+    write_mixed(&world).await;
+    for _ in 0..2 {
+        let (mut fold, _) = world.open().unwrap();
+        let records = world.records().await;
+        fold.apply(0, &records[0]).unwrap();
+        for _ in 0..2 {
+            let Err(ApplyError::Halt(reason)) = fold.apply(0, &records[1]) else {
+                panic!("it goes on");
+            };
+            assert!(reason.contains("at 3000000000 ns = 666: ") && reason.contains("resume"), "{reason}");
+        }
+    }
+    assert!(world.quarantine().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_cannot_be_written_stops_nothing() {
+    let world = World1::new(SUMS, SUMS_JSON).await;
+    write_sums(&world).await;
+    // A file will stand where the folder should be.
+    std::fs::create_dir(world.dir.path().join("aside")).unwrap();
+    let aside = CheckpointFile::new(&world.dir.path().join("aside/none"), 0);
+    let parts = (world.plugin.clone(), world.spec.clone());
+    let (mut fold, mut cursor) =
+        OperatorFold::open(&world.around, parts, 0, aside, world.shared.clone(), Cursor::default()).unwrap();
+    std::fs::write(world.dir.path().join("aside/none"), b"").unwrap();
+    for record in world.records().await {
+        fold.apply(0, &record).unwrap();
+        cursor.admit(&record, Offset(record.offset.0 + 1));
+        fold.idle(std::slice::from_ref(&cursor), true).unwrap();
+    }
+    let status = &world.shared.partitions[0];
+    assert!(status.checkpoint_error.lock().as_deref().is_some_and(|reason| reason.contains("none")));
+    assert_eq!(fold.needed_from(&[]), Some(vec![Offset(0)]));
+    assert_eq!(world.output("power_s{u=1}", 11).await, Some(66.0));
+    std::fs::remove_file(world.dir.path().join("aside/none")).unwrap();
+    fold.idle(std::slice::from_ref(&cursor), true).unwrap();
+    assert!(status.checkpoint_error.lock().is_none());
+    assert_eq!(fold.needed_from(&[]), Some(vec![cursor.next]));
 }

@@ -12,6 +12,7 @@ use tidemill_model::Series;
 use crate::guest::{CallError, Instance, OutputRows, WindowColumns, Withdrawal};
 use crate::operator::calculation::GuestFactory;
 use crate::operator::inputs::Member;
+use crate::operator::spec::OnError;
 use crate::operator::status::{Shared, WindowNote};
 use crate::operator::windows::{Row, Span};
 
@@ -54,6 +55,8 @@ pub(super) struct Calls {
     places: HashMap<Arc<str>, u32>,
     answers: Vec<f64>,
     failed_calls: u32,
+    /// Why the operator must stop instead of giving a window up.
+    halted: Option<String>,
 }
 
 impl Calls {
@@ -69,6 +72,7 @@ impl Calls {
             places: HashMap::new(),
             answers: Vec::new(),
             failed_calls: 0,
+            halted: None,
         })
     }
 
@@ -121,6 +125,11 @@ impl Calls {
         next
     }
 
+    /// Why the operator must stop instead of giving a window up.
+    pub(super) fn take_halt(&mut self) -> Option<String> {
+        self.halted.take()
+    }
+
     /// Hands the collected windows to the guest.
     pub(super) fn call(&mut self, rows: &mut OutputRows) {
         let (mut input, mut marks) = (std::mem::take(&mut self.input), std::mem::take(&mut self.marks));
@@ -156,6 +165,11 @@ impl Calls {
             self.call_or_split(input, marks, rows);
             self.call_or_split(&mut second, &mut second_marks, rows);
             return;
+        }
+        if self.factory.spec.on_error == OnError::Halt
+            && let Some((_, _, start, _)) = input.windows.first()
+        {
+            self.halted.get_or_insert(format!("window at {start} ns: {failure}; resume the operator to try again"));
         }
         for (group, _, start, end) in &input.windows {
             self.give_up(*group, Span::new(*start, *end), &failure);

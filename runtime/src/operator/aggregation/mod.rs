@@ -316,7 +316,7 @@ impl Aggregation {
             }
         }
         self.calls.call(rows);
-        Ok(())
+        self.calls.take_halt().map_or(Ok(()), |reason| Err(ApplyError::Halt(reason)))
     }
 
     /// Closes the windows of a group that are due.
