@@ -4,6 +4,7 @@
 //! it. Every figure is printed, and written to `target/bench.json` as `{name, value, unit, against, ratio}`: `against`
 //! names what the figure is compared with, `ratio` is the figure divided by that.
 
+mod checkpoint;
 mod ingest;
 mod journal;
 mod kafka;
@@ -42,6 +43,17 @@ const CASES: &[Case] = &[
     (&["rollup", "rollup-batch"], storage::rollup),
     (&["ack-readable-p50", "ack-readable-p99"], query::ack_to_readable),
     (&["wasm-native"], wasm::against_native),
+    (
+        &[
+            "checkpoint-1mb-hot",
+            "checkpoint-10mb-hot",
+            "checkpoint-100mb-hot",
+            "checkpoint-1mb-random",
+            "checkpoint-10mb-random",
+            "checkpoint-100mb-random",
+        ],
+        checkpoint::captures,
+    ),
     (
         &[
             "journal-append-4kib",

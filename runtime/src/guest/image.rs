@@ -129,7 +129,7 @@ pub struct Image {
 
 impl Image {
     /// Takes over what has changed.
-    pub(crate) fn apply(&mut self, delta: &Delta) {
+    pub fn apply(&mut self, delta: &Delta) {
         self.memory_bytes = delta.memory_bytes;
         self.globals.clone_from(&delta.globals);
         for number in &delta.zeroed {
