@@ -308,7 +308,11 @@ mod tests {
         assert!(restored == memory && image.entries().next().is_none());
 
         let mut bytes = Vec::new();
-        image.encode(|piece| Ok::<_, ()>(bytes.extend_from_slice(piece))).unwrap();
+        let push = |piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            Ok::<_, ()>(())
+        };
+        image.encode(push).unwrap();
         let mut again = Image::default();
         again.apply(&Delta::decode(&mut Bytes::new(&bytes)).unwrap());
         assert_eq!(again, image);

@@ -15,6 +15,9 @@ use crate::operator::bytes::Damaged;
 /// Deltas below this are never worth a new base: reading them takes no time to speak of.
 const DELTAS_BYTES_MIN: u64 = 4 << 20;
 
+/// Takes pieces of a content.
+type Sink<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
+
 /// What a file holds, and how far.
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -84,7 +87,7 @@ impl CheckpointFile {
         let mut file = OpenOptions::new().write(true).open(&self.path).map_err(io("open"))?;
         // Cuts off what was being written when the process ended.
         file.set_len(end.bytes).and_then(|()| file.seek(SeekFrom::Start(end.bytes))).map_err(io("cut"))?;
-        let content = |write: &mut dyn FnMut(&[u8]) -> io::Result<()>| frame.content(&[], write);
+        let content = |write: &mut Sink<'_>| frame.content(&[], write);
         let bytes = write_frame(&mut file, (false, end.next_sequence), content).map_err(io("write"))?;
         file.sync_data().map_err(io("sync"))?;
         Ok(End { bytes: end.bytes + bytes, next_sequence: end.next_sequence + 1, ..end })
@@ -96,10 +99,7 @@ impl CheckpointFile {
         self.write_first(&|write| frame.content(&identity, write))
     }
 
-    fn write_first(
-        &self,
-        content: &dyn Fn(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()>,
-    ) -> Result<End, RuntimeError> {
+    fn write_first(&self, content: &dyn Fn(&mut Sink<'_>) -> io::Result<()>) -> Result<End, RuntimeError> {
         let mut bytes = 0;
         replace_with(&self.path, |file| {
             bytes = write_frame(file, (true, 0), content)?;
@@ -160,7 +160,7 @@ impl Frames {
 fn write_frame(
     file: &mut File,
     (is_base, sequence): (bool, u64),
-    content: impl Fn(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()>,
+    content: impl Fn(&mut Sink<'_>) -> io::Result<()>,
 ) -> io::Result<u64> {
     let mut content_bytes = 0;
     content(&mut |piece| {

@@ -20,6 +20,9 @@ use crate::operator::wait::block_on;
 /// A frame, and where to say what became of it.
 type Job = (Arc<Frame>, oneshot::Sender<Result<(), String>>);
 
+/// The other end of a [`Job`].
+type UnderWay = (Arc<Frame>, oneshot::Receiver<Result<(), String>>);
+
 /// What became of a frame.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -36,7 +39,7 @@ pub(crate) struct Keeper {
     env: Arc<dyn Env>,
     /// The thread that writes, once there is one.
     writer: Option<(mpsc::UnboundedSender<Job>, Task)>,
-    under_way: Option<(Arc<Frame>, oneshot::Receiver<Result<(), String>>)>,
+    under_way: Option<UnderWay>,
     /// What became of a frame, when nobody has asked yet.
     untold: Option<Outcome>,
     /// What could not be written.
