@@ -1,7 +1,7 @@
 //! Packs the SDKs and their templates into the command, for `tidemill plugin new`.
 //!
-//! Every folder of `sdk/` that has a `template/` is a language; its name is what `--lang` takes. Invariants: equal sources
-//! make equal bytes (files are sorted by path); what `.gitignore` files name stays out.
+//! Every folder of `sdk/` that has a `template/` is a language; its name is what `--lang` takes. Invariants: equal
+//! sources make equal bytes (files are sorted by path); what `.gitignore` files name stays out.
 
 use std::fmt::Write as _;
 use std::fs;

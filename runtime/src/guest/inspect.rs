@@ -1,7 +1,7 @@
 //! What a Wasm file must look like before it is compiled, and the one change that is made to it.
 //!
-//! A file is looked at to its end even when something speaks against it, so that its author learns everything at once. What is
-//! looked at:
+//! A file is looked at to its end even when something speaks against it, so that its author learns everything at once.
+//! What is looked at:
 //! 1. it is a core module or a component of at most [`PLUGIN_BYTES_MAX`] that validates;
 //! 2. it imports nothing but what the host gives;
 //! 3. its modules are of a shape that compiles in bounded memory, and all of its state lies in one 32-bit memory and in

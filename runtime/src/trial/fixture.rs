@@ -95,15 +95,15 @@ impl Fixture {
         Self { series: self.series.clone(), steps }
     }
 
-    /// The same rows in another order: each comes up to `lateness_ns` later than it would in the order of time. Heartbeats
-    /// are left out.
+    /// The same rows in another order: each comes up to `lateness_ns` later than it would in the order of time.
+    /// Heartbeats are left out.
     pub fn shuffled(&self, lateness_ns: i64) -> Self {
         let mut rows: Vec<(i64, u64, &Row)> = self.rows().map(|(offset, row)| (0, offset, row)).collect();
         for (due, _, row) in &mut rows {
             let mut hasher = Xxh3::new();
             hasher.write(self.series[row.series].key.to_string().as_bytes());
             hasher.write_i64(row.time);
-            let delay = i128::from(hasher.finish()) * i128::from(lateness_ns.max(0)) >> 64;
+            let delay = (i128::from(hasher.finish()) * i128::from(lateness_ns.max(0))) >> 64;
             *due = row.time.saturating_add(delay as i64);
         }
         // Rows of one series and time have the same delay, and a stable sort leaves them in their order.

@@ -5,8 +5,8 @@
 //! - [`run()`] applies a fixture and reads back what the operator has written.
 //! - [`difference`] finds where two fixtures differ.
 //!
-//! Knows nothing of files but the directory that it is given for checkpoints. There is no second implementation of anything here:
-//! whatever an operator does on a node, it does here.
+//! Knows nothing of files but the directory that it is given for checkpoints. There is no second implementation of
+//! anything here: whatever an operator does on a node, it does here.
 
 mod compare;
 mod fixture;

@@ -1,4 +1,4 @@
-//! `tidemill plugin new`: a project with a working plugin, its test and the SDK, from what this command carries with it.
+//! `tidemill plugin new`: a project with a working plugin, its test and the SDK. This command carries them with it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -58,7 +58,8 @@ pub fn run(context: &Context, args: &NewArgs) -> anyhow::Result<()> {
     }
     output::line(dir.display())?;
     say(format_args!(
-        "a plugin in {} is in {}. Next:\n  cd {}\n  tidemill plugin build\n  tidemill plugin test\nREADME.md says the rest",
+        "a plugin in {} is in {}. Next:\n  cd {}\n  \
+           tidemill plugin build\n  tidemill plugin test\nREADME.md says the rest",
         args.lang,
         dir.display(),
         dir.display(),

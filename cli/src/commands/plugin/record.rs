@@ -1,7 +1,7 @@
 //! `tidemill plugin record`: a slice of a real journal as a fixture.
 //!
-//! What is written is what an operator would have been given: of every record the rows of the series that its inputs select,
-//! in their order, and the heartbeats between them. Reads the journal, so that nothing of it is lost on the way.
+//! What is written is what an operator would have been given: of every record the rows of the series that its inputs
+//! select, in their order, and the heartbeats between them. Reads the journal, so that nothing of it is lost on the way.
 
 use std::collections::HashMap;
 use std::fs;

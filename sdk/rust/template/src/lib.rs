@@ -12,8 +12,8 @@ mod tests;
 const VALUE: u32 = 0;
 const STATE: u32 = 1;
 
-/// All there is to remember. It is never written anywhere: the host saves the memory of the plugin, and puts it back after a
-/// crash together with the place in the journal.
+/// All there is to remember. It is never written anywhere: the host saves the memory of the plugin, and puts it back
+/// after a crash together with the place in the journal.
 #[derive(Default)]
 pub struct Plugin {
     alpha: f64,
@@ -70,8 +70,8 @@ impl Calculation for Plugin {
         Ok(())
     }
 
-    /// Rows before the watermark are not expected any more. The result gets the time at which the series went stale, not the
-    /// watermark's: then it does not depend on when the watermark moved.
+    /// Rows before the watermark are not expected any more. The result gets the time at which the series went stale, not
+    /// the watermark's: then it does not depend on when the watermark moved.
     fn advance(&mut self, watermark: Time, output: &mut Output) -> Result<(), Problem> {
         if self.stale_ns == 0 {
             return Ok(());

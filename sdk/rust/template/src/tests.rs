@@ -13,7 +13,7 @@ fn plugin(params: &str) -> Harness<Plugin> {
     Harness::new(params).expect("valid parameters")
 }
 
-/// What a batch of (group, second, value, quality) gives: group, port, second, value; texts as 1 for fresh and 0 for stale.
+/// What a batch of (group, second, value, quality) gives: group, port, second, value; fresh is 1, stale 0.
 fn process(plugin: &mut Harness<Plugin>, rows: &[(u32, i64, f64, Quality)]) -> Vec<(u32, u32, i64, f64)> {
     let rows: Vec<Row> = rows
         .iter()

@@ -64,7 +64,8 @@ pub fn run(context: &Context, args: &DevArgs) -> anyhow::Result<()> {
 }
 
 fn sources(dir: &Path) -> anyhow::Result<Sources> {
-    // A manifest that is being edited may be wrong for a moment: then the round says so, and everything near it is watched.
+    // A manifest that is being edited may be wrong for a moment: then the round says so
+    // as well, and the manifest itself is watched.
     let named = match Project::open(dir) {
         Ok(Some(project)) => project.sources,
         Ok(None) => CRATE_SOURCES.map(str::to_owned).to_vec(),

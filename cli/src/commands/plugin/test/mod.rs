@@ -1,4 +1,4 @@
-//! `tidemill plugin test`: a plugin's native tests, and its fixtures through the code that runs operators. Needs no node.
+//! `tidemill plugin test`: a plugin's native tests, and its fixtures through the operator code. Needs no node.
 
 mod checks;
 mod report;
