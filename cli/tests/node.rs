@@ -201,6 +201,32 @@ fn a_slice_of_the_journal_becomes_a_fixture() {
 }
 
 #[test]
+fn a_new_plugin_goes_live_and_its_log_is_followed() {
+    let node = Node::start();
+    let dir = node.data.path().join("my-plugin");
+    let project = dir.to_str().unwrap();
+    node.ok(&["plugin", "new", "--lang", "c", "my-plugin", "--dir", project]);
+    let source = dir.join("my-plugin.c");
+    let code = std::fs::read_to_string(&source).unwrap();
+    let begin = "plugin.alpha = tm_number(params, \"alpha\");";
+    let logging = format!("{begin}\n    tm_log(TM_INFORMATION, TM_TEXT(\"hello from C\"));");
+    std::fs::write(&source, code.replacen(begin, &logging, 1)).unwrap();
+    let wasm = node.ok(&["plugin", "build", project]);
+    node.ok(&["plugin", "add", wasm.trim()]);
+    let input = ["--plugin", "my-plugin", "--input", "value=room:temperature", "--param", "alpha=0.5"];
+    node.ok(&[&["plugin", "deploy", "calm"], &input[..]].concat());
+    let listed = node.ok(&["plugin", "list"]);
+    assert!(listed.contains("value state") && listed.contains("calm"), "{listed}");
+
+    let mut logs = node.command(&["plugin", "logs", "-f", "calm"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(logs.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.ends_with("info   hello from C\n"), "{line}");
+    assert!(Command::new("kill").args(["-INT", &logs.id().to_string()]).status().unwrap().success());
+    assert!(logs.wait().unwrap().success());
+}
+
+#[test]
 fn a_simulated_station_is_written_once_however_often_it_runs() {
     let node = Node::start();
     let run = || {
