@@ -125,6 +125,20 @@ pub fn refusal(error: &InstallError) -> String {
     serde_json::to_string(&Refusal { reason: error.to_string() }).expect("a plain struct has a JSON form")
 }
 
+/// Longest name of a plugin or port, characters.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Names become parts of series, files and pages.
+fn check_name(what: &str, name: &str) -> Result<(), InstallError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.len() <= NAME_CHARS_MAX && name.chars().all(fits) {
+        return Ok(());
+    }
+    let start: String = name.chars().take(NAME_CHARS_MAX).collect();
+    let reason = format!("{what} {start:?} must have 1 to {NAME_CHARS_MAX} letters, digits, - or _");
+    Err(InstallError::Refused { reason })
+}
+
 fn check_about(about: &About, world: World) -> Result<(), InstallError> {
     let refused = |reason: &str| Err(InstallError::Refused { reason: reason.to_owned() });
     let is_unique =
@@ -141,6 +155,9 @@ fn check_about(about: &About, world: World) -> Result<(), InstallError> {
         _ if world == World::Aggregation && about.outputs.iter().any(|port| port.kind == Kind::Text) => {
             refused("an aggregation's outputs are numbers")
         }
-        _ => Ok(()),
+        _ => {
+            check_name("the plugin's name", &about.name)?;
+            about.inputs.iter().chain(&about.outputs).try_for_each(|port| check_name("port", &port.name))
+        }
     }
 }
