@@ -5,6 +5,7 @@
 //! names what the figure is compared with, `ratio` is the figure divided by that.
 
 mod checkpoint;
+mod hostile;
 mod ingest;
 mod journal;
 mod kafka;
@@ -43,6 +44,7 @@ const CASES: &[Case] = &[
     (&["rollup", "rollup-batch"], storage::rollup),
     (&["ack-readable-p50", "ack-readable-p99"], query::ack_to_readable),
     (&["wasm-native"], wasm::against_native),
+    (&["hostile-neighbour-p99"], hostile::neighbour_p99),
     (
         &[
             "checkpoint-1mb-hot",
