@@ -273,6 +273,8 @@ fn modules_that_would_weigh_on_the_node_are_refused() {
     refused(&with(&"(table 1000000 funcref)".repeat(2)), "2000000 elements");
     refused(&with(&"(global i32 (i32.const 0))".repeat(100_001)), "100002 globals");
     refused(&with(&"(func)".repeat(200_000)), "functions, at most 200000");
+    let copies = "(local.set 0 (local.get 1))".repeat(4000);
+    refused(&with(&format!("(func {} {copies})", "(local i64)".repeat(9000))), "too much to compile");
     let imports: String = (0..100).map(|n| format!("(import \"env\" \"f{n}\" (func))")).collect();
     refused(&with(&imports), "env.f31 and 68 more");
 }
