@@ -111,7 +111,9 @@ fn understand(output: &Output) -> Result<(), InstallError> {
         return Err(InstallError::Child { reason });
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    // What a program says about backtraces is not for the author of a plugin.
+    let says_something = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
+    let last = words.lines().rev().find(says_something).unwrap_or_default();
     let reason = format!(
         "it cannot be compiled within the limits on memory and time ({}{}{last}): split up large functions",
         output.status,
@@ -159,5 +161,22 @@ fn check_about(about: &About, world: World) -> Result<(), InstallError> {
             check_name("the plugin's name", &about.name)?;
             about.inputs.iter().chain(&about.outputs).try_for_each(|port| check_name("port", &port.name))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    #[test]
+    fn what_killed_a_child_is_said_without_hints_for_its_programmers() {
+        let stderr = b"memory allocation of 77 bytes failed\nnote: run with `RUST_BACKTRACE=1` for more\n\n".to_vec();
+        let aborted = Output { status: ExitStatus::from_raw(6), stdout: Vec::new(), stderr };
+        let reason = understand(&aborted).expect_err("it did not end well").to_string();
+        assert!(reason.contains("signal: 6"), "{reason}");
+        assert!(reason.contains("memory allocation of 77 bytes failed): split up"), "{reason}");
     }
 }
