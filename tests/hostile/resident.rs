@@ -37,8 +37,7 @@ fn run_within(cases: &[Case], more_max_kib: u64) -> Result<()> {
 #[test]
 fn bombs_cost_the_child_only() -> Result<()> {
     let cases = classes::bombs::cases();
-    let (taken, refused): (Vec<_>, Vec<_>) =
-        cases.into_iter().partition(|case| !matches!(case.fate, Fate::Refused(_)));
+    let (taken, refused): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| !matches!(case.fate, Fate::Refused(_)));
     run_within(&refused, MORE_MAX_KIB)?;
     let operators = taken.len() as u64;
     run_within(&taken, MORE_MAX_KIB + operators * MORE_EACH_MAX_KIB)

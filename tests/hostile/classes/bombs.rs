@@ -124,6 +124,7 @@ fn functions() -> Vec<Case> {
     vec![
         function("40,000 locals and 200,000 branches", 40_000, &ifs(200_000), refused("40000 locals")),
         function("2,000 locals and 200,000 branches", 2000, &ifs(200_000), refused("too much to compile")),
+        function("1,000 locals and 20,000 branches", 1000, &ifs(20_000), refused("too much to compile")),
         function("100 locals and 2,000 branches", 100, &ifs(2000), Fate::Works),
         function("a straight line of 3 MB", 1, &adds(600_000), refused("too much to compile")),
         function("a straight line of 100 kB", 1, &adds(15_000), Fate::Works),
