@@ -9,8 +9,11 @@ use tidemill_tests::node::wait_for;
 use crate::guest::Guest;
 use crate::neighbours::Town;
 
+/// Something done to the bytes of a file.
+type Damage = fn(&mut Vec<u8>);
+
 /// What is done to a checkpoint, by the name of the operator that it is done to.
-const DAMAGES: [(&str, fn(&mut Vec<u8>)); 12] = [
+const DAMAGES: [(&str, Damage); 12] = [
     ("empty", Vec::clear),
     ("cut-short", |file| file.truncate(3)),
     ("cut-in-half", |file| file.truncate(file.len() / 2)),

@@ -8,7 +8,7 @@ use crate::{classes, run};
 /// What a node may take more at any moment while it refuses bombs.
 const MORE_MAX_KIB: u64 = 64 << 10;
 /// What it may take more for each that it runs: memory of 2 MiB, and images of that.
-const MORE_EACH_MAX_KIB: u64 = 3 * 2 << 10;
+const MORE_EACH_MAX_KIB: u64 = (3 * 2) << 10;
 
 /// A figure of `/proc/PID/status`, KiB.
 fn figure(pid: u32, name: &str) -> Result<u64> {
