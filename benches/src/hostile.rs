@@ -26,7 +26,8 @@ fn module(body: &str) -> String {
     format!(
         r#"(module (memory (export "memory") 64)
           (data (i32.const 256) "hostilevalue")
-          (data (i32.const 320) "\00\01\00\00\07\00\00\00" "\00\01\00\00\01\00\00\00" "\60\01\00\00\01\00\00\00" "\60\01\00\00\01\00\00\00")
+          (data (i32.const 320) "\00\01\00\00\07\00\00\00" "\00\01\00\00\01\00\00\00"
+            "\60\01\00\00\01\00\00\00" "\60\01\00\00\01\00\00\00")
           (data (i32.const 352) "\07\01\00\00\05\00\00\00")
           (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 32768))
           (func (export "describe") (result i32) (i32.const 320))

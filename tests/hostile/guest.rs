@@ -56,7 +56,8 @@ pub(crate) fn words(at: u32, words: &[u32]) -> String {
     data(at, &words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>())
 }
 
-const REALLOC: &str = "(param $old i32) (param $size i32) (param $align i32) (param $bytes i32) (result i32) (local $at i32) (local $n i32)";
+const REALLOC: &str = "(param $old i32) (param $size i32) (param $align i32) (param $bytes i32) (result i32)
+  (local $at i32) (local $n i32)";
 const REALLOC_WORK: &str = "
     (if (global.get $fresh) (then (global.set $heap (i32.const 32768)) (global.set $fresh (i32.const 0))))
     (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
@@ -194,7 +195,8 @@ impl Guest {
         let texts = PROCESS_AREA + 48;
         let all_zero = "(local.set $n (i32.const 0))
             (loop $next (f64.store (i32.add (local.get $values) (i32.shl (local.get $n) (i32.const 3))) (f64.const 0))
-              (local.set $n (i32.add (local.get $n) (i32.const 1))) (br_if $next (i32.lt_u (local.get $n) (local.get $nv))))";
+              (local.set $n (i32.add (local.get $n) (i32.const 1))) (br_if $next (i32.lt_u (local.get $n)
+              (local.get $nv))))";
         let guest = Self::calculation(2).item(&words(OUTPUTS + 8, &[1]));
         guest.after("process", all_zero).after("process", &(store(texts, 1080) + &store(texts + 4, 1)))
     }

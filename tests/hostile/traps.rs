@@ -29,7 +29,8 @@ fn counting() -> Guest {
             (call $set (i32.const 0) (i32.const 256) (i32.const 4) (i32.const 2072) (i32.const 8))
             (if (f64.eq (f64.load (local.get $values)) (f64.const 666)) (then unreachable))
             (f64.store (local.get $values) (f64.add (global.get $count)
-              (f64.mul (f64.const 1000) (f64.add (f64.load (i32.const 2048)) (f64.mul (f64.const 1000) (f64.load (i32.const 2072)))))))",
+              (f64.mul (f64.const 1000) (f64.add (f64.load (i32.const 2048)) (f64.mul (f64.const 1000)
+              (f64.load (i32.const 2072)))))))",
         )
 }
 

@@ -15,8 +15,8 @@ use crate::error::InstallError;
 
 /// Most locals of one function. Compilers of real languages stay below a tenth of it.
 const LOCALS_MAX: u64 = 10_000;
-/// Most locals times bytes of one function: the compiler's memory grows with this product, to 1.2 GB at twice as much when the
-/// function is all loops. The largest function of a Python interpreter or a JavaScript engine has a fifteenth of it.
+/// Most locals times bytes of one function: the compiler's memory grows with this product, to 1.2 GB at twice as much when
+/// the function is all loops. The largest function of a Python interpreter or a JavaScript engine has a fifteenth of it.
 const LOCALS_TIMES_BYTES_MAX: u64 = 1 << 27;
 /// Largest function, bytes.
 const FUNCTION_BYTES_MAX: u64 = 2 << 20;

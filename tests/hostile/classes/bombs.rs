@@ -19,7 +19,8 @@ const GROW: &str = "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 1)) (i32.
 fn memory() -> Vec<Case> {
     let good = || Guest::calculation(2);
     let begin = |work: &str| good().item(&format!("(func $begin {work}) (start $begin)"));
-    let fill = "(memory.fill (i32.const 65536) (i32.const 1) (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 65536)))";
+    let fill = "(memory.fill (i32.const 65536) (i32.const 1) (i32.sub (i32.mul (memory.size) (i32.const 65536))
+      (i32.const 65536)))";
     let needs =
         |grow: &str| format!("(if (i32.eq (memory.grow (i32.const {grow})) (i32.const -1)) (then unreachable))");
     vec![

@@ -181,34 +181,98 @@ fn traps() -> Vec<Case> {
         process("NaN as an integer", "(drop (i32.trunc_f64_s (f64.const nan)))", "conversion to integer"),
         process("a read beyond the end", "(drop (i32.load (i32.const 65536)))", "out of bounds"),
         process("a write at a negative address", "(i64.store (i32.const -1) (i64.const 0))", "out of bounds"),
-        process("a read with the largest offset", "(drop (i32.load offset=4294967295 (i32.const -1)))", "out of bounds"),
-        process("a fill beyond the end", "(memory.fill (i32.const 65530) (i32.const 0) (i32.const 100))", "out of bounds"),
-        Case::of("trap: a wrong type through a table", &Guest::calculation(2)
-            .item("(table 1 1 funcref) (elem (i32.const 0) $process)")
-            .before("process", "(call_indirect (i32.const 0))"), fails("indirect call type mismatch")),
-        Case::of("trap: an empty table entry", &Guest::calculation(2).item("(table 1 1 funcref)")
-            .before("process", "(call_indirect (i32.const 0))"), fails("uninitialized element")),
-        Case::of("trap: behind the end of a table", &Guest::calculation(2).item("(table 1 1 funcref)")
-            .before("process", "(call_indirect (i32.const 1))"), fails("undefined element")),
+        process(
+            "a read with the largest offset",
+            "(drop (i32.load offset=4294967295 (i32.const -1)))",
+            "out of bounds",
+        ),
+        process(
+            "a fill beyond the end",
+            "(memory.fill (i32.const 65530) (i32.const 0)
+          (i32.const 100))",
+            "out of bounds",
+        ),
+        Case::of(
+            "trap: a wrong type through a table",
+            &Guest::calculation(2)
+                .item("(table 1 1 funcref) (elem (i32.const 0) $process)")
+                .before("process", "(call_indirect (i32.const 0))"),
+            fails("indirect call type mismatch"),
+        ),
+        Case::of(
+            "trap: an empty table entry",
+            &Guest::calculation(2).item("(table 1 1 funcref)").before("process", "(call_indirect (i32.const 0))"),
+            fails("uninitialized element"),
+        ),
+        Case::of(
+            "trap: behind the end of a table",
+            &Guest::calculation(2).item("(table 1 1 funcref)").before("process", "(call_indirect (i32.const 1))"),
+            fails("undefined element"),
+        ),
         Case::of("trap: at the third call", &Guest::calculation(2).before("process", third), fails("unreachable")),
-        Case::of("trap: at the third call of advance", &Guest::calculation(2)
-            .item("(global $ticks (mut i32) (i32.const 0))")
-            .before("advance", "(global.set $ticks (i32.add (global.get $ticks) (i32.const 1)))
-                (if (i32.eq (global.get $ticks) (i32.const 3)) (then unreachable))"), fails("unreachable")),
-        Case::of("trap: on a value", &Guest::calculation(2).before("process",
-            "(if (f64.eq (f64.load offset=8 (local.get $values)) (f64.const 10)) (then unreachable))"), fails("unreachable")),
-        Case::of("trap: in cabi_realloc", &Guest::calculation(2).before("cabi_realloc", "unreachable"), not_deployed("unreachable")),
-        Case::of("trap: in configure", &Guest::calculation(2).before("configure", "unreachable"), not_deployed("unreachable")),
+        Case::of(
+            "trap: at the third call of advance",
+            &Guest::calculation(2).item("(global $ticks (mut i32) (i32.const 0))").before(
+                "advance",
+                "(global.set $ticks (i32.add (global.get $ticks) (i32.const 1)))
+                (if (i32.eq (global.get $ticks) (i32.const 3)) (then unreachable))",
+            ),
+            fails("unreachable"),
+        ),
+        Case::of(
+            "trap: on a value",
+            &Guest::calculation(2).before(
+                "process",
+                "(if (f64.eq (f64.load offset=8 (local.get $values)) (f64.const 10))
+              (then unreachable))",
+            ),
+            fails("unreachable"),
+        ),
+        Case::of(
+            "trap: in cabi_realloc",
+            &Guest::calculation(2).before("cabi_realloc", "unreachable"),
+            not_deployed("unreachable"),
+        ),
+        Case::of(
+            "trap: in configure",
+            &Guest::calculation(2).before("configure", "unreachable"),
+            not_deployed("unreachable"),
+        ),
         Case::of("trap: in contract", &Guest::calculation(2).before("contract", "unreachable"), refused("unreachable")),
-        Case::of("trap: in _initialize", &Guest::calculation(2).item("(func (export \"_initialize\") unreachable)"), refused("unreachable")),
-        Case::of("trap: in the start function", &Guest::calculation(2).item("(func $begin unreachable) (start $begin)"), refused("unreachable")),
+        Case::of(
+            "trap: in _initialize",
+            &Guest::calculation(2).item("(func (export \"_initialize\") unreachable)"),
+            refused("unreachable"),
+        ),
+        Case::of(
+            "trap: in the start function",
+            &Guest::calculation(2).item(
+                "(func $begin unreachable)
+          (start $begin)",
+            ),
+            refused("unreachable"),
+        ),
         Case::of("trap: in cabi_post_process", &with_post("process", "unreachable"), fails("unreachable")),
         Case::of("trap: in aggregate", &Guest::aggregation(2).before("aggregate", "unreachable"), fails("unreachable")),
-        Case::of("trap: a segment beyond the memory", &Guest::calculation(2).item("(data (i32.const 65535) \"ab\")"), refused("out of bounds")),
-        Case::of("NaNs with payloads", &Guest::calculation(2).after("process",
-            "(i64.store (local.get $values) (i64.const 0xfff8dead_beef0001))"), Fate::Works),
-        Case::of("infinities and denormals", &Guest::calculation(2).after("process",
-            "(f64.store (local.get $values) (f64.const -inf)) (f64.store offset=8 (local.get $values) (f64.const 4.9e-324))"), Fate::Works),
+        Case::of(
+            "trap: a segment beyond the memory",
+            &Guest::calculation(2).item("(data (i32.const 65535) \"ab\")"),
+            refused("out of bounds"),
+        ),
+        Case::of(
+            "NaNs with payloads",
+            &Guest::calculation(2).after("process", "(i64.store (local.get $values) (i64.const 0xfff8dead_beef0001))"),
+            Fate::Works,
+        ),
+        Case::of(
+            "infinities and denormals",
+            &Guest::calculation(2).after(
+                "process",
+                "(f64.store (local.get $values) (f64.const -inf)) (f64.store offset=8 (local.get $values)
+              (f64.const 4.9e-324))",
+            ),
+            Fate::Works,
+        ),
     ]
 }
 

@@ -82,8 +82,12 @@ fn state() -> Vec<Case> {
         kv(name, &format!("(call ${function} {})", numbers(arguments)), fails(words))
     };
     let endless = |remove: &str| {
-        format!("(loop $l (i32.store (i32.const 2048) (local.get $n)) (local.set $n (i32.add (local.get $n) (i32.const 1)))
-            (call $set (i32.const 0) (i32.const 2048) (i32.const 1000) (i32.const 2048) (i32.const 1000)) {remove} (br $l))")
+        format!(
+            "(loop $l (i32.store (i32.const 2048) (local.get $n)) (local.set $n (i32.add (local.get $n)
+          (i32.const 1)))
+            (call $set (i32.const 0) (i32.const 2048) (i32.const 1000) (i32.const 2048)
+            (i32.const 1000)) {remove} (br $l))"
+        )
     };
     let small =
         "(loop $l (i32.store (i32.const 2048) (local.get $n)) (local.set $n (i32.add (local.get $n) (i32.const 1)))
@@ -102,19 +106,56 @@ fn state() -> Vec<Case> {
         call("removing a key of 4 GiB", "remove", &[0, 0, -1], "fuel"),
         kv("endless keys", &endless(""), fails("state_bytes")),
         kv("endless small keys", small, fails("fuel")),
-        kv("endless keys that are removed again", &endless("(call $remove (i32.const 0) (i32.const 2048) (i32.const 1000))"), fails("fuel")),
-        kv("of a group that is not there", "(call $set (i32.const -1) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1))", Fate::Works),
-        kv("an empty key", "(call $set (i32.const 0) (i32.const -1) (i32.const 0) (i32.const -1) (i32.const 0))", Fate::Works),
-        Case::of("state by key: an allocator that lies", &with_kv(Guest::calculation(2))
-            .item("(global $lies (mut i32) (i32.const 0))")
-            .after("cabi_realloc", "(if (global.get $lies) (then (local.set $at (i32.const -16))))")
-            .before("process", "(call $set (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 64))
-                (global.set $lies (i32.const 1)) (call $get (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 2048))"),
-            fails("outside of its memory")),
-        Case::of("state by key: in a start function", &with_kv(Guest::calculation(2))
-            .item("(func $begin (call $remove (i32.const 0) (i32.const 0) (i32.const 1))) (start $begin)"), refused("start function")),
-        Case::of("state by key: an aggregation that remembers", &with_kv(Guest::aggregation(2))
-            .before("aggregate", "(call $set (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 64))"), Fate::Works),
+        kv(
+            "endless keys that are removed again",
+            &endless(
+                "(call $remove (i32.const 0) (i32.const 2048)
+          (i32.const 1000))",
+            ),
+            fails("fuel"),
+        ),
+        kv(
+            "of a group that is not there",
+            "(call $set (i32.const -1) (i32.const 0) (i32.const 1) (i32.const 0)
+          (i32.const 1))",
+            Fate::Works,
+        ),
+        kv(
+            "an empty key",
+            "(call $set (i32.const 0) (i32.const -1) (i32.const 0) (i32.const -1)
+          (i32.const 0))",
+            Fate::Works,
+        ),
+        Case::of(
+            "state by key: an allocator that lies",
+            &with_kv(Guest::calculation(2))
+                .item("(global $lies (mut i32) (i32.const 0))")
+                .after("cabi_realloc", "(if (global.get $lies) (then (local.set $at (i32.const -16))))")
+                .before(
+                    "process",
+                    "(call $set (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 64))
+                (global.set $lies (i32.const 1)) (call $get (i32.const 0) (i32.const 0) (i32.const 1)
+                (i32.const 2048))",
+                ),
+            fails("outside of its memory"),
+        ),
+        Case::of(
+            "state by key: in a start function",
+            &with_kv(Guest::calculation(2)).item(
+                "(func $begin (call $remove (i32.const 0) (i32.const 0) (i32.const 1)))
+              (start $begin)",
+            ),
+            refused("start function"),
+        ),
+        Case::of(
+            "state by key: an aggregation that remembers",
+            &with_kv(Guest::aggregation(2)).before(
+                "aggregate",
+                "(call $set (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0)
+              (i32.const 64))",
+            ),
+            Fate::Works,
+        ),
     ]
 }
 
@@ -181,7 +222,8 @@ fn system() -> Vec<Case> {
             "a file that is not there",
             "fd_write",
             write,
-            "(if (i32.ne (call $f (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 8)) (then unreachable))",
+            "(if (i32.ne (call $f (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 8))
+              (then unreachable))",
             Fate::Works,
         ),
         wasi(
@@ -216,7 +258,8 @@ fn system() -> Vec<Case> {
             "waiting for events",
             "poll_oneoff",
             write,
-            "(if (i32.ne (call $f (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 0)) (i32.const 52)) (then unreachable))",
+            "(if (i32.ne (call $f (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 0)) (i32.const 52))
+              (then unreachable))",
             Fate::Works,
         ),
         Case::of(
