@@ -4,29 +4,32 @@
 //!
 //! Afterwards a second chain, deployed under other names, reads the whole journal. Then:
 //!
-//! 1. every series of the first chain has the samples of the second, in the same order, and none twice;
-//! 2. so do the windows, bit for bit.
+//! 1. a dashboard that has watched the first chain through all crashes saw what one on the second chain sees: every
+//!    sample of every series once, in the same order;
+//! 2. the tables are the same, bit for bit, windows included.
 //!
 //! How long the chain takes to catch up after a restart is measured by a mark: a sample that is written as soon as
 //! the node is ready.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use tidemill_tests::examples::{examples, lay_in};
 use tidemill_tests::node::wait_for;
-use tidemill_tests::{Client, Example, LiveReader, Node, NodeOptions, Random};
+use tidemill_tests::{Client, Event, Example, LiveReader, Node, NodeOptions, Random};
 
 use crate::load::History;
 use crate::{await_requests, check_replicas, check_tables, setting, write};
 
 const ROUNDS: u64 = 4;
 const STAGES: [&str; 3] = ["c", "go", "python"];
+/// What tells the second chain from the first.
+const AGAIN: &str = "_again";
 /// 2026-01-01, in the time of the load.
 const MARKS_NS: i64 = 1_767_225_600_000_000_000;
 
@@ -39,6 +42,7 @@ fn nor_over_a_chain_in_three_languages() -> Result<()> {
     lay_in(&stages, directory.path())?;
     let mut node = Node::start(directory.path(), NodeOptions::default())?;
     deploy(&node, &stages, "")?;
+    let first = Dashboard::open(&node, "");
 
     let stop = Arc::new(AtomicBool::new(false));
     let (acknowledged, requests) = channel();
@@ -55,9 +59,10 @@ fn nor_over_a_chain_in_three_languages() -> Result<()> {
     eprintln!("{} samples of {} series acknowledged", all.samples(), all.series());
     check_replicas(&node.client(), &all)?;
 
-    deploy(&node, &stages, "_again")?;
+    deploy(&node, &stages, AGAIN)?;
+    let again = Dashboard::open(&node, AGAIN);
     node.wait_until_settled()?;
-    check_sequences(&node)?;
+    check_dashboards(&node, first, again)?;
     check_tables(&node, &["chain1", "chain2", "chain3", "chain_windows"])
 }
 
@@ -112,56 +117,106 @@ fn await_mark(client: &Client, round: u64) -> Result<()> {
     })
 }
 
-/// Series → (time, value as JSON), in the order of the journal.
-type Sequences = BTreeMap<String, Vec<(i64, String)>>;
-
-/// A live stream of the whole journal shows both chains with the same samples.
-fn check_sequences(node: &Node) -> Result<()> {
-    let rows_out = |name: &str| -> Result<usize> {
-        let status = node.client().status()?;
-        let mut operators = status["operators"].as_array().into_iter().flatten();
-        let found = operators.find(|one| one["name"] == name).with_context(|| format!("no operator {name}"))?;
-        Ok(found["rows_out"].as_u64().unwrap_or_default() as usize)
-    };
-    for number in 1..=STAGES.len() {
-        let (name, again) = (format!("stage{number}"), format!("stage{number}_again"));
-        let mut rows = 0;
-        let counted = wait_for("both chains to count the same rows", || {
-            rows = rows_out(&again)?;
-            Ok(rows_out(&name)? == rows)
-        });
-        counted.with_context(|| format!("{again} counts {rows} rows, {name} others"))?;
-        ensure!(rows > 1_000, "{again} has hardly any rows: {rows}");
-        let wanted = sequences(node, &format!("chain{number}_again"), rows);
-        let found = sequences(node, &format!("chain{number}"), rows);
-        let differing = wanted.iter().find(|(key, samples)| found.get(*key) != Some(samples));
-        if let Some((key, wanted)) = differing {
-            let found = found.get(key).map(Vec::as_slice).unwrap_or_default();
-            let first = found.iter().zip(wanted).find(|(found, wanted)| found != wanted);
-            anyhow::bail!("{name} {key}: {} samples for {}, first difference {first:?}", found.len(), wanted.len());
-        }
-        ensure!(found.len() == wanted.len(), "{name}: {} series for {}", found.len(), wanted.len());
-    }
-    Ok(())
+/// A dashboard on a chain: what a live stream shows of it, resumed after every crash.
+struct Dashboard {
+    shown: Arc<Mutex<Shown>>,
+    stop: Arc<AtomicBool>,
 }
 
-/// What a live stream shows of a measurement until `rows` samples came and nothing more happens.
-fn sequences(node: &Node, measurement: &str, rows: usize) -> Sequences {
-    let (stop, mut samples, mut seen) = (Arc::new(AtomicBool::new(false)), Sequences::new(), 0);
-    LiveReader::new(node.client().base(), measurement, "earliest").run(&stop, |event| {
-        if event.name == "heartbeat" && seen >= rows {
-            stop.store(true, Relaxed);
-        }
+/// Series → (time, value) in the order of arrival. The key is that of the first chain.
+type Samples = BTreeMap<String, Vec<(i64, u64)>>;
+
+#[derive(Default)]
+struct Shown {
+    samples: Samples,
+    rows: usize,
+    gaps: usize,
+    /// Nothing came since the last heartbeat.
+    is_at_rest: bool,
+}
+
+impl Dashboard {
+    #[expect(clippy::disallowed_methods, reason = "tests are composition roots")]
+    fn open(node: &Node, suffix: &str) -> Self {
+        let selector = (1..=STAGES.len()).map(|number| format!("chain{number}{suffix}")).collect::<Vec<_>>().join(";");
+        let reader = LiveReader::new(node.client().base(), &selector, "earliest");
+        let dashboard = Self { shown: Arc::default(), stop: Arc::default() };
+        let (shown, stop) = (dashboard.shown.clone(), dashboard.stop.clone());
+        std::thread::spawn(move || {
+            reader.run(&stop, |event| shown.lock().expect("no panic while locked").take(&event))
+        });
+        dashboard
+    }
+
+    /// Everything, once `rows` samples came and nothing more happens.
+    fn close(self, rows: usize) -> Result<Samples> {
+        let mut seen = 0;
+        let complete = wait_for("a dashboard to show everything", || {
+            let shown = self.shown.lock().expect("no panic while locked");
+            seen = shown.rows;
+            Ok(shown.rows >= rows && shown.is_at_rest)
+        });
+        complete.with_context(|| format!("{seen} of {rows} samples"))?;
+        self.stop.store(true, Relaxed);
+        let shown = std::mem::take(&mut *self.shown.lock().expect("no panic while locked"));
+        ensure!(shown.gaps == 0, "{} gaps", shown.gaps);
+        Ok(shown.samples)
+    }
+}
+
+impl Shown {
+    fn take(&mut self, event: &Event) {
+        self.is_at_rest = event.name == "heartbeat";
+        self.gaps += usize::from(event.name == "gap");
         for series in event.data["series"].as_array().into_iter().flatten().filter(|_| event.name == "samples") {
-            let key = series["key"].as_str().unwrap_or_default().replacen(measurement, "", 1);
+            let key = series["key"].as_str().unwrap_or_default().replacen(AGAIN, "", 1);
             let start: i64 = series["t0"].as_str().and_then(|t| t.parse().ok()).unwrap_or_default();
             let times = series["dt"].as_array().into_iter().flatten().map(|dt| start + dt.as_i64().unwrap_or(0));
-            let values = series["values"].as_array().into_iter().flatten().map(ToString::to_string);
-            let to = samples.entry(key).or_default();
-            let before = to.len();
-            to.extend(times.zip(values));
-            seen += to.len() - before;
+            let values = series["values"].as_array().into_iter().flatten().map(bits);
+            let samples = self.samples.entry(key).or_default();
+            let before = samples.len();
+            samples.extend(times.zip(values));
+            self.rows += samples.len() - before;
         }
+    }
+}
+
+/// A number's bits, or the first letters of a text.
+fn bits(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => text.bytes().take(8).fold(0, |bits, byte| bits << 8 | u64::from(byte)),
+        number => number.as_f64().unwrap_or(f64::NAN).to_bits(),
+    }
+}
+
+/// How many rows the stages of a chain count as written.
+fn rows_out(node: &Node, suffix: &str) -> Result<Vec<u64>> {
+    let status = node.client().status()?;
+    let operators = status["operators"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let count = |number| {
+        let name = format!("stage{number}{suffix}");
+        let found = operators.iter().find(|one| one["name"] == name.as_str()).context("no operator of that name")?;
+        found["rows_out"].as_u64().context("it counts no rows")
+    };
+    (1..=STAGES.len()).map(count).collect()
+}
+
+/// Both dashboards have shown the same samples of every series, in the same order.
+fn check_dashboards(node: &Node, first: Dashboard, again: Dashboard) -> Result<()> {
+    let (mut found, mut wanted) = (Vec::new(), Vec::new());
+    let counted = wait_for("both chains to count the same rows", || {
+        (found, wanted) = (rows_out(node, "")?, rows_out(node, AGAIN)?);
+        Ok(found == wanted)
     });
-    samples
+    counted.with_context(|| format!("the first chain counts {found:?} rows, the second {wanted:?}"))?;
+    ensure!(wanted.iter().all(|rows| *rows > 1_000), "hardly any rows: {wanted:?}");
+    let rows = wanted.iter().sum::<u64>() as usize;
+    let (first, again) = (first.close(rows).context("first chain")?, again.close(rows).context("second chain")?);
+    for (key, wanted) in &again {
+        let found = first.get(key).map(Vec::as_slice).unwrap_or_default();
+        let at = found.iter().zip(wanted).position(|(found, wanted)| found != wanted);
+        ensure!(found == wanted, "{key}: {} samples for {}, other at {at:?}", found.len(), wanted.len());
+    }
+    ensure!(first.len() == again.len(), "{} series for {}", first.len(), again.len());
+    Ok(())
 }
