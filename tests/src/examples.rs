@@ -14,7 +14,7 @@ use crate::node::profile_dir;
 use crate::{Node, NodeOptions};
 
 /// The languages that have a template.
-pub const LANGUAGES: [&str; 8] = ["assemblyscript", "c", "cpp", "go", "js", "python", "ts", "zig"];
+pub const LANGUAGES: [&str; 9] = ["assemblyscript", "c", "cpp", "go", "js", "python", "rust", "ts", "zig"];
 
 /// Where plugins lie in a node's data directory, and their machine code in there.
 const PLUGINS: &str = "runtime/plugins";
