@@ -29,11 +29,16 @@ impl Stop {
         let stop = Self::new();
         let told = stop.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Before the thread starts: a signal that comes at once would kill the process.
+        let mut signals = {
+            let _inside = runtime.enter();
+            Signals::listen()?
+        };
         start_thread(move || {
             runtime.block_on(async {
-                wait_for_signal().await;
+                signals.next().await;
                 told.set();
-                wait_for_signal().await;
+                signals.next().await;
                 std::process::exit(ABORTED);
             });
         });
