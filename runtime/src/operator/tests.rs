@@ -639,7 +639,8 @@ async fn a_checkpoint_that_cannot_be_written_stops_nothing() {
     let aside = CheckpointFile::new(&world.dir.path().join("aside/none"), 0);
     let parts = (world.plugin.clone(), world.spec.clone());
     let (mut fold, mut cursor) =
-        OperatorFold::open(&world.around, parts, 0, aside, world.shared.clone(), Cursor::default()).unwrap();
+        OperatorFold::open(&world.around, parts, 0, aside, world.shared.clone(), (Cursor::default(), Offset(0)))
+            .unwrap();
     std::fs::write(world.dir.path().join("aside/none"), b"").unwrap();
     for record in world.records().await {
         fold.apply(0, &record).unwrap();
