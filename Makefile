@@ -35,7 +35,7 @@ test: plugins examples build ## Run all tests
 	cargo test $(CARGO_FLAGS) --manifest-path journal/object/s3-tests/Cargo.toml --target-dir target/s3
 	tests/browser/run.sh
 
-bench: plugins tools ## Measure; ONLY=name runs one benchmark. Results: target/bench.json
+bench: plugins examples tools ## Measure; ONLY=name runs one benchmark. Results: target/bench.json
 	cargo build $(CARGO_FLAGS) -p tidemill-cli -p tidemill-bench
 	cargo run $(CARGO_FLAGS) -p tidemill-bench -- $(if $(ONLY),--only $(ONLY))
 

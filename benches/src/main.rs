@@ -9,10 +9,14 @@ mod hostile;
 mod ingest;
 mod journal;
 mod kafka;
+mod languages;
 mod load;
 mod process;
 mod query;
 mod report;
+#[expect(unreachable_pub, reason = "as a plugin it is a crate of its own")]
+#[path = "../../sdk/rust/template/src/lib.rs"]
+mod smooth;
 mod storage;
 mod wasm;
 
@@ -56,6 +60,7 @@ const CASES: &[Case] = &[
         ],
         checkpoint::captures,
     ),
+    (languages::NAMES, languages::against_native),
     (
         &[
             "journal-append-4kib",

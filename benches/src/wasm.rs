@@ -16,8 +16,9 @@ use tidemill_tests::plugin_file;
 use crate::load::{Random, START_NS};
 use crate::report::Figure;
 
-const GROUPS: u32 = 1_024;
+pub(crate) const GROUPS: u32 = 1_024;
 const ROWS_PER_GROUP: u32 = 4;
+pub(crate) const SAMPLES_PER_CALL: u32 = GROUPS * ROWS_PER_GROUP;
 const CALLS: usize = 500;
 /// The best of so many rounds counts: what disturbs a round only ever makes it slower.
 const ROUNDS: usize = 9;
@@ -31,7 +32,7 @@ pub(crate) fn against_native() -> Result<Vec<Figure>> {
     let calls = batches();
     let mut native = Harness::<Deadband>::new(PARAMS)?;
     let inputs: Vec<_> = calls.iter().map(for_sdk).collect();
-    let natively = best_round(|call| {
+    let natively = best_round(CALLS, |call| {
         black_box(native.process_batch(black_box(&inputs[call]))?);
         Ok::<_, Problem>(())
     })?;
@@ -44,12 +45,12 @@ pub(crate) fn against_native() -> Result<Vec<Figure>> {
     guest.configure(PARAMS)?;
     let bounds = OutputBounds { groups: GROUPS, ports: &[Kind::Number] };
     let mut out = OutputRows::default();
-    let in_wasm = best_round(|call| {
+    let in_wasm = best_round(CALLS, |call| {
         out.clear();
         guest.process(START_NS, black_box(&calls[call]), bounds, &mut out)
     })?;
 
-    let samples = (CALLS * (GROUPS * ROWS_PER_GROUP) as usize) as f64;
+    let samples = CALLS as f64 * f64::from(SAMPLES_PER_CALL);
     let nanos = |round: Duration| round.as_nanos() as f64 / samples;
     let against = format!("native {:.1} ns/sample, Wasm {:.1}; target ≤ 1.6", nanos(natively), nanos(in_wasm));
     let ratio = nanos(in_wasm) / nanos(natively);
@@ -57,7 +58,7 @@ pub(crate) fn against_native() -> Result<Vec<Figure>> {
 }
 
 /// A walk of every group, cut into calls.
-fn batches() -> Vec<BatchColumns> {
+pub(crate) fn batches() -> Vec<BatchColumns> {
     let mut random = Random::new(3);
     let mut levels = vec![20.0; GROUPS as usize];
     let mut call = |call: usize| {
@@ -76,7 +77,7 @@ fn batches() -> Vec<BatchColumns> {
 }
 
 /// The same rows as the SDK's columns.
-fn for_sdk(columns: &BatchColumns) -> Batch {
+pub(crate) fn for_sdk(columns: &BatchColumns) -> Batch {
     let mut samples = columns.dt.iter().zip(&columns.values);
     let mut rows = Vec::with_capacity(columns.dt.len());
     for [group, port, count] in &columns.runs {
@@ -86,13 +87,13 @@ fn for_sdk(columns: &BatchColumns) -> Batch {
     batch(&rows)
 }
 
-/// The time of the fastest round of all calls.
+/// The time of the fastest round of so many calls.
 #[expect(clippy::disallowed_methods, reason = "a benchmark is a composition root")]
-fn best_round<E>(mut call: impl FnMut(usize) -> Result<(), E>) -> Result<Duration, E> {
+pub(crate) fn best_round<E>(calls: usize, mut call: impl FnMut(usize) -> Result<(), E>) -> Result<Duration, E> {
     let mut best = Duration::MAX;
     for _ in 0..ROUNDS {
         let begun = Instant::now();
-        (0..CALLS).try_for_each(&mut call)?;
+        (0..calls).try_for_each(&mut call)?;
         best = best.min(begun.elapsed());
     }
     Ok(best)
