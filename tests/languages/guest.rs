@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use tidemill_journal::{Env, SystemEnv};
-use tidemill_runtime::guest::{BatchColumns, Instance, Kind, Logs, OutputBounds, OutputRows, Plugin, engine};
+use tidemill_runtime::guest::{BatchColumns, Image, Instance, Kind, Logs, OutputBounds, OutputRows, Plugin, engine};
 use tidemill_runtime::{Limits, open_compiled};
 use tidemill_tests::{Example, Random};
 
@@ -43,12 +43,10 @@ impl Maker {
         Ok(instance)
     }
 
-    /// A fresh instance with the state of `instance`.
-    fn moved(&self, mut instance: Instance) -> Result<Instance> {
-        let image = instance.image();
-        drop(instance);
+    /// A fresh instance in the state of an image.
+    fn restored(&self, image: &Image) -> Result<Instance> {
         let mut fresh = self.bare()?;
-        fresh.restore(&image)?;
+        fresh.restore(image)?;
         Ok(fresh)
     }
 }
@@ -157,14 +155,19 @@ fn process(rows: &[Row]) -> Call {
     Call::Process(t0, batch)
 }
 
-/// All rows that the calls return. After so many twentieths of them the state moves into a fresh instance.
+/// All rows that the calls return. After so many twentieths of them the state moves into a fresh instance, by an image of
+/// what was captured halfway and what has changed since.
 fn run(maker: &Maker, calls: &[Call], twentieths: usize) -> Result<Vec<Output>> {
     let mut instance = maker.start()?;
+    let (moves_at, mut image) = (calls.len() * twentieths / 20, Image::default());
     let mut all = Vec::new();
     let mut out = OutputRows::default();
     for (number, call) in calls.iter().enumerate() {
-        if number == calls.len() * twentieths / 20 {
-            instance = maker.moved(instance)?;
+        if number == moves_at / 2 || number == moves_at {
+            image.apply(&instance.capture(false));
+        }
+        if number == moves_at {
+            instance = maker.restored(&image)?;
         }
         out.clear();
         call.make(&mut instance, &mut out)?;
