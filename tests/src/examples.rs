@@ -1,7 +1,7 @@
 //! The example plugin `smooth` in every language, and its machine code.
 //!
 //! Compiling JavaScript and Python takes half a minute, so it is done once for all tests: by a node of its own, whose
-//! plugins are kept in `target/examples/plugins`, and to which the data directories of other nodes link. A plugin or
+//! machine code is kept in `target/examples/compiled`, and to which the data directories of other nodes link. A plugin or
 //! an engine that has changed has another name there, and is compiled anew.
 
 use std::fs::File;
@@ -16,9 +16,8 @@ use crate::{Node, NodeOptions};
 /// The languages that have a template.
 pub const LANGUAGES: [&str; 9] = ["assemblyscript", "c", "cpp", "go", "js", "python", "rust", "ts", "zig"];
 
-/// Where plugins lie in a node's data directory, and their machine code in there.
-const PLUGINS: &str = "runtime/plugins";
-const COMPILED: &str = "compiled";
+/// Where the machine code of plugins lies in a node's data directory.
+const COMPILED: &str = "runtime/plugins/compiled";
 
 /// `smooth` in a language, installed once.
 #[derive(Clone, Debug)]
@@ -56,14 +55,14 @@ pub fn examples(languages: &[&'static str]) -> Result<Vec<Example>> {
     // Other tests and other processes wait here.
     let lock = File::create(folder.join("node.lock"))?;
     lock.lock()?;
-    let (data, plugins) = (folder.join("node"), folder.join("plugins"));
+    let (data, compiled) = (folder.join("node"), folder.join("compiled"));
     // What an older version has left in the journal is of no use.
     if data.exists() {
         std::fs::remove_dir_all(&data)?;
     }
-    std::fs::create_dir_all(data.join("runtime"))?;
-    std::fs::create_dir_all(&plugins)?;
-    symlink(std::path::absolute(plugins)?, data.join(PLUGINS))?;
+    std::fs::create_dir_all(data.join(COMPILED).parent().context("it lies in a folder")?)?;
+    std::fs::create_dir_all(&compiled)?;
+    symlink(std::path::absolute(compiled)?, data.join(COMPILED))?;
     let mut node = Node::start(&data, NodeOptions { replicas: 0, ..NodeOptions::default() })?;
     let installed = languages.iter().map(|language| install(&node, language)).collect();
     node.stop()?;
@@ -73,7 +72,7 @@ pub fn examples(languages: &[&'static str]) -> Result<Vec<Example>> {
 fn install(node: &Node, language: &'static str) -> Result<Example> {
     let wasm = example_file(language)?;
     let hash = node.client().install(&std::fs::read(&wasm)?)?;
-    let compiled = node.data().join(PLUGINS).canonicalize()?.join(COMPILED);
+    let compiled = node.data().join(COMPILED).canonicalize()?;
     for entry in std::fs::read_dir(&compiled)? {
         let path = entry?.path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&hash)) {
@@ -88,7 +87,7 @@ fn install(node: &Node, language: &'static str) -> Result<Example> {
 /// # Errors
 /// When the directory cannot be written.
 pub fn lay_in(examples: &[Example], data: &Path) -> Result<()> {
-    let compiled = data.join(PLUGINS).join(COMPILED);
+    let compiled = data.join(COMPILED);
     std::fs::create_dir_all(&compiled)?;
     for example in examples {
         let name = example.compiled.file_name().context("a compiled plugin has a name")?;
