@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tidemill_journal::{ApplyError, Catalog, Cursor, Env, Fold, Journal, TOPIC_QUARANTINE, TopicPartition};
+use tidemill_journal::{ApplyError, Catalog, Cursor, Env, Fold, Journal, TOPIC_DATA, TOPIC_QUARANTINE, TopicPartition};
 use tidemill_model::{NewRecord, Offset, ProducerId, Record};
 
 use crate::guest::{OutputRows, Plugin, World};
@@ -127,7 +127,12 @@ impl OperatorFold {
         };
         let cursor = match saved {
             None => begin,
-            Some(saved) => fold.decode(&saved).map_err(|reason| fold.keeper.error(reason).to_string())?,
+            Some(saved) => {
+                let cursor = fold.decode(&saved).map_err(|reason| fold.keeper.error(reason).to_string())?;
+                let input = TopicPartition::new(TOPIC_DATA, partition);
+                fold.outputs.find_durable(&input, cursor.next).map_err(|error| error.to_string())?;
+                cursor
+            }
         };
         fold.register()?;
         (fold.captured, fold.persisted) = (cursor.next, cursor.next);

@@ -11,13 +11,16 @@
 //! Invariant: at most one append per partition is under way, and what comes meanwhile waits and goes into the next
 //! one. So records become durable in the order of their sequences even if an append fails and is made again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use tidemill_journal::{ApplyError, Catalog, Journal, JournalError, Receipt, TOPIC_DATA, TOPIC_SHADOW, TopicPartition};
+use tidemill_journal::{
+    ApplyError, Catalog, Journal, JournalError, ReadLimits, Receipt, TOPIC_DATA, TOPIC_SHADOW, TopicPartition,
+};
 use tidemill_model::payload::{DeleteRange, SamplesBuilder};
 use tidemill_model::{
     JournalIdentity, NewRecord, Offset, ProducerId, Quality, Record, RecordKind, Series, SeriesId, ValueType,
@@ -60,6 +63,8 @@ type Append = Mutex<BoxFuture<'static, Result<Receipt, JournalError>>>;
 /// The way into one partition.
 struct Lane {
     at: TopicPartition,
+    /// The last sequence of each of the operator's producers that was durable when it started.
+    durable: HashMap<ProducerId, u64>,
     under_way: Option<(Vec<NewRecord>, Append)>,
     waiting: Vec<NewRecord>,
     waiting_bytes: usize,
@@ -223,6 +228,37 @@ impl Outputs {
         }
     }
 
+    /// Finds out what was durable already when the operator was stopped behind its last checkpoint, which reads on at `from`.
+    /// Its records are made again and not handed over a second time: followers would drop them, and remember each one.
+    ///
+    /// # Errors
+    /// When the journal cannot be read now.
+    pub(crate) fn find_durable(&mut self, input: &TopicPartition, from: Offset) -> Result<(), ApplyError> {
+        let producers = [self.producer, self.withdrawer];
+        for lane in self.shadow_lanes.iter_mut().chain(&mut self.lanes) {
+            let bounds = block_on(self.journal.bounds(&lane.at)).map_err(of_journal)?;
+            // Outputs stand behind their inputs; in other partitions there is no telling where.
+            let mut next = if lane.at == *input { from.max(bounds.start) } else { bounds.start };
+            if lane.at != *input
+                && let Some(time) = block_on(ingest_time(&self.journal, input, from)).map_err(of_journal)?
+            {
+                next = block_on(self.journal.find(&lane.at, time)).map_err(of_journal)?;
+            }
+            while next < bounds.durable {
+                let batch = block_on(self.journal.read(&lane.at, next, ReadLimits::default())).map_err(of_journal)?;
+                for record in batch.records.iter().filter(|record| producers.contains(&record.producer)) {
+                    let last = lane.durable.entry(record.producer).or_default();
+                    *last = record.sequence.max(*last);
+                }
+                if batch.next <= next {
+                    break;
+                }
+                next = batch.next;
+            }
+        }
+        Ok(())
+    }
+
     /// Hands everything over, without waiting for it to become durable.
     pub(crate) fn push(&mut self) -> Result<(), ApplyError> {
         let mut lanes = self.shadow_lanes.iter_mut().chain(&mut self.lanes);
@@ -236,12 +272,30 @@ impl Outputs {
     }
 }
 
+/// When the record at `offset`, or the next one, was appended; `None` if there is none yet.
+async fn ingest_time(
+    journal: &Arc<dyn Journal>,
+    at: &TopicPartition,
+    offset: Offset,
+) -> Result<Option<i64>, JournalError> {
+    let bounds = journal.bounds(at).await?;
+    if offset >= bounds.durable {
+        return Ok(None);
+    }
+    let limits = ReadLimits { bytes: 1, ..ReadLimits::default() };
+    let batch = journal.read(at, offset.max(bounds.start), limits).await?;
+    Ok(batch.records.first().map(|record| record.ingest_time))
+}
+
 impl Lane {
     fn new(at: TopicPartition) -> Self {
-        Self { at, under_way: None, waiting: Vec::new(), waiting_bytes: 0 }
+        Self { at, durable: HashMap::new(), under_way: None, waiting: Vec::new(), waiting_bytes: 0 }
     }
 
     fn push(&mut self, record: NewRecord) {
+        if self.durable.get(&record.producer).is_some_and(|last| record.sequence <= *last) {
+            return;
+        }
         self.waiting_bytes += record.payload.len();
         self.waiting.push(record);
     }

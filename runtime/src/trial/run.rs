@@ -1,15 +1,16 @@
 //! Runs a plugin as an operator over a fixture, with crashes where they are wanted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tidemill_journal::{
-    ApplyError, Catalog, Cursor, Env, Fold, Journal, JournalError, ReadLimits, TOPIC_DATA, TopicConfig, TopicPartition,
+    ApplyError, Catalog, Cursor, Env, Fold, Journal, JournalError, ReadLimits, TOPIC_DATA, TOPIC_QUARANTINE,
+    TOPIC_SHADOW, TopicConfig, TopicPartition,
 };
-use tidemill_model::payload::SamplesView;
+use tidemill_model::payload::{Quarantined, SamplesView};
 use tidemill_model::{Offset, Record, RecordKind, Series, SeriesId};
 
 use super::fixture::{Event, Fixture, FixtureSeries, Row, Step};
@@ -140,6 +141,7 @@ pub async fn run(
     let stage = Stage::prepare(subject.plugin.clone(), Arc::new(spec), fixture, place).await?;
     let mut outcome = stage.follow(conditions.crash_every)?;
     outcome.outputs = stage.read_outputs(&mut outcome.errors).await?;
+    outcome.errors.extend(stage.read_quarantine().await?);
     for (_, row) in fixture.rows() {
         *outcome.rows_in.entry(fixture.series[row.series].key.to_string()).or_default() += 1;
     }
@@ -169,7 +171,9 @@ impl Stage {
         place: Place<'_>,
     ) -> Result<Self, TrialError> {
         let Place { journal, dir, env } = place;
-        journal.create(TopicConfig::new(TOPIC_DATA, 1)).await?;
+        for topic in [TOPIC_DATA, TOPIC_SHADOW, TOPIC_QUARANTINE] {
+            journal.create(TopicConfig::new(topic, 1)).await?;
+        }
         let catalog = Catalog::open(journal.clone()).await?;
         let wanted: Vec<_> =
             fixture.series.iter().map(|series| Series::new(series.key.clone(), series.value_type)).collect();
@@ -275,6 +279,19 @@ impl Stage {
         Ok(outputs)
     }
 
+    /// The rows that the plugin has failed on, record by record.
+    async fn read_quarantine(&self) -> Result<Vec<String>, TrialError> {
+        let (mut seen, mut errors) = (BTreeSet::new(), Vec::new());
+        for record in read_topic(&self.around.journal, TOPIC_QUARANTINE).await? {
+            let entry = Quarantined::parse(&record.payload).map_err(|error| TrialError::Operator(error.to_string()))?;
+            if seen.insert(entry.offset) {
+                let offset = self.offsets.get(&Offset(entry.offset)).copied().unwrap_or(entry.offset);
+                errors.push(format!("record at {offset}: {}", entry.reason));
+            }
+        }
+        Ok(errors)
+    }
+
     fn rows_of(
         &self,
         record: &Record,
@@ -308,7 +325,11 @@ fn settled(result: Result<(), ApplyError>) -> Result<(), TrialError> {
 }
 
 async fn read_all(journal: &Arc<dyn Journal>) -> Result<Vec<Record>, JournalError> {
-    let at = TopicPartition::new(TOPIC_DATA, 0);
+    read_topic(journal, TOPIC_DATA).await
+}
+
+async fn read_topic(journal: &Arc<dyn Journal>, topic: &str) -> Result<Vec<Record>, JournalError> {
+    let at = TopicPartition::new(topic, 0);
     let (mut from, mut all) = (Offset(0), Vec::new());
     loop {
         let batch = journal.read(&at, from, ReadLimits::default()).await?;
