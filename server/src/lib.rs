@@ -9,6 +9,7 @@
 //! The only crate that names journal backends (`journals`). Knows nothing of command lines: addresses, limits and directories come
 //! in as a [`NodeConfig`].
 
+mod aggregates;
 mod app;
 mod config;
 mod error;

@@ -16,6 +16,7 @@ use tidemill_store_sql::{SqlEngine, SqlLimits};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use crate::aggregates::PluginAggregates;
 use crate::app::App;
 use crate::config::RetentionChange;
 use crate::history::ReplicaHistory;
@@ -109,13 +110,14 @@ impl Node {
         runtime.tasks.push(env.spawn("runtime", Box::pin(operators.clone().run(runtime.stop()))));
         let beats = heartbeat::run(shared.clone(), assigned, env.clone(), runtime.stop());
         runtime.tasks.push(env.spawn("heartbeat", Box::pin(beats)));
+        let aggregates = Arc::new(PluginAggregates::new(operators.clone()));
         let app = Arc::new(App {
             planner: Planner::new(all.clone(), env.clone(), shared.identity(), config.partitions),
             resolver: Resolver::new(catalog.clone(), config.partitions),
             producers: (0..PRODUCER_LOCKS).map(|_| Mutex::new(())).collect(),
             channels: Channels::new(catalog.clone()),
             metrics: Metrics::new(),
-            sql: Arc::new(SqlEngine::new(SqlLimits::default())),
+            sql: Arc::new(SqlEngine::new(SqlLimits::default()).with_aggregates(aggregates)),
             queries: Arc::new(Semaphore::new(config.queries_max.max(1))),
             started: env.monotonic(),
             stop: http.stop(),

@@ -172,16 +172,24 @@ async fn run(
     rows: mpsc::Sender<Result<Bytes, QueryError>>,
 ) {
     let limit = app.config.query_timeout;
+    let until = app.env.monotonic() + limit;
+    // What a poll cannot be torn away from: calls into plugins.
+    let (env, reader) = (app.env.clone(), rows.clone());
+    let interrupt = Arc::new(move || reader.is_closed() || env.monotonic() >= until);
     let query = async {
         // Turns are never closed.
         let _turn = app.queries.acquire().await;
-        let answer = match app.sql.query(snapshot, &sql).await {
+        let failed = |error: SqlError| match error {
+            SqlError::Stopped => QueryError::Timeout(limit),
+            error => QueryError::Sql(error),
+        };
+        let answer = match app.sql.query_until(snapshot, &sql, interrupt).await {
             Ok(answer) => answer,
-            Err(error) => return drop(rows.send(Err(error.into())).await),
+            Err(error) => return drop(rows.send(Err(failed(error))).await),
         };
         let mut pieces = format.write(answer);
         while let Some(piece) = pieces.next().await {
-            if rows.send(piece.map_err(QueryError::from)).await.is_err() {
+            if rows.send(piece.map_err(failed)).await.is_err() {
                 return;
             }
         }
