@@ -11,6 +11,7 @@ mod journals;
 mod rebuild;
 mod retention;
 mod slow_client;
+mod sql_aggregates;
 
 use anyhow::Result;
 use tidemill_tests::Client;
