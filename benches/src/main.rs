@@ -4,6 +4,7 @@
 //! it. Every figure is printed, and written to `target/bench.json` as `{name, value, unit, against, ratio}`: `against`
 //! names what the figure is compared with, `ratio` is the figure divided by that.
 
+mod aggregates;
 mod checkpoint;
 mod hostile;
 mod ingest;
@@ -61,6 +62,7 @@ const CASES: &[Case] = &[
         checkpoint::captures,
     ),
     (languages::NAMES, languages::against_native),
+    (&["sql-rollup"], aggregates::rollup_in_sql),
     (
         &[
             "journal-append-4kib",

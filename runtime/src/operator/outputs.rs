@@ -235,7 +235,8 @@ impl Outputs {
     /// When the journal cannot be read now.
     pub(crate) fn find_durable(&mut self, input: &TopicPartition, from: Offset) -> Result<(), ApplyError> {
         let producers = [self.producer, self.withdrawer];
-        for lane in self.shadow_lanes.iter_mut().chain(&mut self.lanes) {
+        let shadow_lanes: &mut [Lane] = if from < self.cut { &mut self.shadow_lanes } else { &mut [] };
+        for lane in shadow_lanes.iter_mut().chain(&mut self.lanes) {
             let bounds = block_on(self.journal.bounds(&lane.at)).map_err(of_journal)?;
             // Outputs stand behind their inputs; in other partitions there is no telling where.
             let mut next = if lane.at == *input { from.max(bounds.start) } else { bounds.start };
