@@ -142,6 +142,9 @@ pub async fn run(
     let mut outcome = stage.follow(conditions.crash_every)?;
     outcome.outputs = stage.read_outputs(&mut outcome.errors).await?;
     outcome.errors.extend(stage.read_quarantine().await?);
+    if stage.shared.partitions[0].counters.errors.load(Relaxed) > outcome.errors.len() as u64 {
+        outcome.errors.extend(stage.shared.last_error.lock().clone());
+    }
     for (_, row) in fixture.rows() {
         *outcome.rows_in.entry(fixture.series[row.series].key.to_string()).or_default() += 1;
     }
@@ -159,6 +162,8 @@ struct Stage {
     checkpoints: CheckpointFile,
     /// The fixture as the journal has it.
     records: Vec<Record>,
+    /// Where the fixture ends in the journal.
+    end: Offset,
     /// The fixture's own offsets.
     offsets: HashMap<Offset, u64>,
 }
@@ -185,6 +190,7 @@ impl Stage {
             journal.append(&TopicPartition::new(TOPIC_DATA, 0), vec![record]).await?;
         }
         let records = read_all(&journal).await?;
+        let end = journal.bounds(&TopicPartition::new(TOPIC_DATA, 0)).await?.durable;
         let mut history = TrialHistory::default();
         for (step, record) in fixture.steps.iter().zip(&records) {
             if let Event::Samples(rows) = &step.event {
@@ -196,7 +202,7 @@ impl Stage {
         let history = Arc::new(history);
         let around = Surroundings { journal, catalog, history, env, partitions: 1, checkpoint_every: NEVER };
         let (shared, checkpoints) = (Shared::new(1), CheckpointFile::new(dir, 0));
-        Ok(Self { around, plugin, spec, shared, checkpoints, records, offsets })
+        Ok(Self { around, plugin, spec, shared, checkpoints, records, end, offsets })
     }
 
     fn open(&self) -> Result<(OperatorFold, Cursor), TrialError> {
@@ -215,7 +221,8 @@ impl Stage {
             let is_new = next >= farthest;
             let started = self.around.env.monotonic();
             let refusal = self.apply(&mut fold, record)?;
-            cursor.admit(record, Offset(record.offset.0 + 1));
+            let following = self.records.get(next + 1);
+            cursor.admit(record, following.map_or(self.end, |following| following.offset));
             settled(fold.commit(std::slice::from_ref(&cursor)))?;
             outcome.elapsed += self.around.env.monotonic() - started;
             if let Some(reason) = refusal.filter(|_| is_new) {
@@ -237,9 +244,6 @@ impl Stage {
         outcome.fuel = fold.fuel();
         let status = &self.shared.partitions[0];
         outcome.state_bytes = status.state_bytes.load(Relaxed);
-        if status.counters.errors.load(Relaxed) > outcome.errors.len() as u64 {
-            outcome.errors.extend(self.shared.last_error.lock().clone());
-        }
         Ok(outcome)
     }
 
