@@ -19,6 +19,7 @@ mod report;
 #[path = "../../sdk/rust/template/src/lib.rs"]
 mod smooth;
 mod storage;
+mod theodolite;
 mod wasm;
 
 use std::path::PathBuf;
@@ -46,7 +47,12 @@ const CASES: &[Case] = &[
     (&["ingest-tsbs", "ingest-tsbs-replica"], ingest::tsbs_rows),
     (&["bytes-per-sample"], storage::bytes_per_sample),
     (&["rebuild"], storage::rebuild),
-    (&["rollup", "rollup-batch"], storage::rollup),
+    (&["uc1-durable"], theodolite::uc1),
+    (&["uc2-tick-durable", "uc2-batch-durable", "uc2-replay"], theodolite::uc2),
+    (&["uc3-durable"], theodolite::uc3),
+    (&["uc4-durable"], theodolite::uc4),
+    (&["append-output-p99"], theodolite::append_to_output),
+    (&["operator-recovery"], theodolite::recovery),
     (&["ack-readable-p50", "ack-readable-p99"], query::ack_to_readable),
     (&["wasm-native"], wasm::against_native),
     (&["hostile-neighbour-p99"], hostile::neighbour_p99),

@@ -12,6 +12,7 @@ mod rebuild;
 mod retention;
 mod slow_client;
 mod sql_aggregates;
+mod versions;
 
 use anyhow::Result;
 use tidemill_tests::Client;

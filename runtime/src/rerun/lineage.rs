@@ -14,6 +14,7 @@ use tidemill_model::{Offset, ProducerId, Record, RecordKind, SeriesKey};
 use crate::error::DeployError;
 use crate::operator::outputs::producer_of;
 use crate::operator::spec::Spec;
+use crate::rerun::samples::text_of;
 use crate::runtime::Runtime;
 
 /// Input rows that are listed.
@@ -46,7 +47,7 @@ pub struct Origin {
     /// Partition and offset of the input record that caused it: the newest row that went into it, or the one that closed its
     /// window.
     pub input_at: (u32, u64),
-    /// The input rows of that record, as far as the operator takes them.
+    /// The rows of that record that the operator takes for this series' group.
     pub input_rows: Vec<InputRow>,
     /// The value that was written, as text.
     pub value: String,
@@ -96,7 +97,7 @@ impl Runtime {
                     && cursor.admit(record, record.offset)
                     && let Some(value) = value_in(record, key, time, &self.around.catalog)
                 {
-                    origins.push(self.origin(author, partition, record, value).await?);
+                    origins.push(self.origin(author, key, (partition, record), value).await?);
                 }
             }
             if batch.next <= cursor.next && batch.records.is_empty() {
@@ -133,8 +134,8 @@ impl Runtime {
     async fn origin(
         &self,
         author: &Author,
-        partition: u32,
-        record: &Record,
+        key: &SeriesKey,
+        (partition, record): (u32, &Record),
         value: String,
     ) -> Result<Origin, DeployError> {
         let at = TopicPartition::new(TOPIC_DATA, author.input_partition);
@@ -150,13 +151,13 @@ impl Runtime {
             plugin_hash: author.plugin_hash.clone(),
             written_at: (partition, record.offset.0),
             input_at: (author.input_partition, record.sequence),
-            input_rows: input.map(|input| self.rows_for(&author.spec, &input)).unwrap_or_default(),
+            input_rows: input.map(|input| self.rows_for(&author.spec, key, &input)).unwrap_or_default(),
             value,
         })
     }
 
-    /// The rows of a record that an operator takes.
-    fn rows_for(&self, spec: &Spec, record: &Record) -> Vec<InputRow> {
+    /// The rows of a record that an operator takes for a series of its outputs.
+    fn rows_for(&self, spec: &Spec, key: &SeriesKey, record: &Record) -> Vec<InputRow> {
         let mut rows = Vec::new();
         let Ok(view) = SamplesView::parse(&record.payload) else {
             return rows;
@@ -166,13 +167,15 @@ impl Runtime {
                 let Some(series) = self.around.catalog.series(run.series) else {
                     continue;
                 };
-                if spec.port_of(&series.key, series.value_type).is_none() {
+                let is_taken = spec.port_of(&series.key, series.value_type).is_some();
+                let goes_there = |port| spec.output_key(&series.key, port).is_ok_and(|output| output == *key);
+                if !is_taken || !(0..spec.outputs.len()).any(goes_there) {
                     continue;
                 }
                 let row = |row| InputRow {
                     series: series.key.to_string(),
                     time: column.time(row).to_string(),
-                    value: format!("{:?}", column.value(row)),
+                    value: text_of(&(column.value(row), column.quality(row).0)),
                 };
                 rows.extend((run.first..run.first + run.rows).map(row).take(ROWS_MAX - rows.len()));
             }
@@ -200,7 +203,7 @@ fn value_in(record: &Record, key: &SeriesKey, time: i64, catalog: &tidemill_jour
         for run in column.runs() {
             let is_it = catalog.series(run.series).is_some_and(|series| series.key == *key);
             for row in (run.first..run.first + run.rows).filter(|row| is_it && column.time(*row) == time) {
-                found = Some(format!("{:?}", column.value(row)));
+                found = Some(text_of(&(column.value(row), column.quality(row).0)));
             }
         }
     }

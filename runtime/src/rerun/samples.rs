@@ -146,7 +146,8 @@ pub(crate) fn same(one: &(Value, u32), two: &(Value, u32)) -> bool {
     is_same_value && one.1 == two.1
 }
 
-fn text_of((value, quality): &(Value, u32)) -> String {
+/// A value as people read it, with its quality unless that is good.
+pub(crate) fn text_of((value, quality): &(Value, u32)) -> String {
     let value = match value {
         Value::Float(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
