@@ -8,7 +8,7 @@
 //! | `count`  | items produced, good or not                           |
 //! | `reject` | items among them that are not good                    |
 //!
-//! With ISO 22400-2:2014, section 6 (times in section 5), per interval:
+//! With the elements and key performance indicators of ISO 22400-2:2014, per interval:
 //!
 //! ```text
 //! APT  actual production time: the state is one of `running`

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! S/(W − W₂/W) is the sample variance for weights that say how much a row is worth: for equal weights it is S/(n−1). W²/W₂ is the
-//! number of equally weighted rows that would be as good (Kish, Survey Sampling, 1965, section 11.7). Neither changes by fading alone.
+//! number of equally weighted rows that would be as good (Kish, Survey Sampling, 1965). Neither changes by fading alone.
 
 use crate::moments::Moments;
 use tidemill_sdk::Quality;

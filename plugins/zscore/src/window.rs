@@ -1,8 +1,8 @@
 //! Mean and variance of the last rows, exactly of those and with no memory of the ones that have left.
 //!
 //! The usual running sums subtract what leaves the window, and keep its rounding error for ever: a spike of 1e9 spoils a variance
-//! around 1. Here nothing is subtracted. The window is a queue of two stacks (Tangwongsan, Hirzel, Schneider, Wu: General Incremental
-//! Sliding-Window Aggregation, PVLDB 8(7), 2015, section 2):
+//! around 1. Here nothing is subtracted. The window is a queue of two stacks (Tangwongsan, Hirzel, Schneider: Low-Latency
+//! Sliding-Window Aggregation in Worst-Case Constant Time, DEBS 2017, where it is called Two-Stacks):
 //!
 //! ```text
 //!   oldest ──────────────────────────────► newest
@@ -14,7 +14,7 @@
 //! over into it. Every row is added to two sums in its life, so a row costs the same however long the window is.
 //!
 //! Sums are merged as in Chan, Golub, LeVeque: Algorithms for Computing the Sample Variance, The American Statistician 37(3), 1983,
-//! equation 2.1, which does not cancel where the mean is large against the spread.
+//! for pairs of samples, which does not cancel where the mean is large against the spread.
 
 use crate::moments::Moments;
 use tidemill_sdk::Quality;
