@@ -1,7 +1,8 @@
 //! Runs a calculation on the cases of a reference file (`cases.py` says what is in it) and compares.
 //!
-//! Every case runs three times, with the rows between two watermarks in one batch, in pairs and one by one: how rows are cut into
-//! batches must not matter. What is emitted later for the same output and time wins, as it does in a journal.
+//! Every case runs three times, with the rows between two watermarks in one batch, in pairs and one by one: how rows
+//! are cut into batches must not matter. What is emitted later for the same output and time wins, as it does in a
+//! journal.
 
 use std::collections::BTreeMap;
 

@@ -1,14 +1,16 @@
 //! The discrete Fourier transform of real values, of any length, in N log N steps and without padding.
 //!
-//! 1. An even number of real values is folded into half as many complex ones, z_k = x_2k + i x_{2k+1}, and its transform unfolded:
-//!    X_j = E_j + e^(−2πi j/N) O_j with E_j = (Z_j + Z̄_{h−j})/2, O_j = (Z_j − Z̄_{h−j})/2i, h = N/2 (Press and others: Numerical Recipes, section
-//!    12.3). An odd number is taken as complex values without imaginary parts.
+//! 1. An even number of real values is folded into half as many complex ones, z_k = x_2k + i x_{2k+1}, and its
+//!    transform unfolded: X_j = E_j + e^(−2πi j/N) O_j with E_j = (Z_j + Z̄_{h−j})/2, O_j = (Z_j − Z̄_{h−j})/2i, h =
+//!    N/2 (Press and others: Numerical Recipes, section 12.3). An odd number is taken as complex values without
+//!    imaginary parts.
 //! 2. A power of two is transformed by radix 2 in place (Cooley, Tukey: Math. Comp. 19, 1965).
-//! 3. Any other length n becomes a convolution with a chirp (Bluestein: IEEE Trans. Audio Electroacoust. 18(4), 1970): with
-//!    jk = (j² + k² − (j−k)²)/2, X_j = c_j Σ_k (x_k c_k) c̄_{j−k}, c_k = e^(−πi k²/n), computed by transforms of a power of two ≥ 2n − 1.
+//! 3. Any other length n becomes a convolution with a chirp (Bluestein: IEEE Trans. Audio Electroacoust. 18(4), 1970):
+//!    with jk = (j² + k² − (j−k)²)/2, X_j = c_j Σ_k (x_k c_k) c̄_{j−k}, c_k = e^(−πi k²/n), computed by transforms of a
+//!    power of two ≥ 2n − 1.
 //!
-//! Invariant: every sine and cosine is computed from its own exact angle, k/N or k² mod 2n, never by recurrence, so errors do not grow along
-//! the tables. Tables are kept for the last length only, and do not influence results.
+//! Invariant: every sine and cosine is computed from its own exact angle, k/N or k² mod 2n, never by recurrence, so
+//! errors do not grow along the tables. Tables are kept for the last length only, and do not influence results.
 
 use std::f64::consts::{PI, TAU};
 use std::ops::{Add, Mul, Sub};

@@ -8,12 +8,13 @@
 //! band [low, high) = Σ P_j over low ≤ f_j < high      total = Σ P_j over all j
 //! ```
 //!
-//! By Parseval's theorem total = Σ(w x)² / Σw²: without weights the mean square, and the variance if the mean is removed. A sine of amplitude
-//! A gives A²/2 to its band; the square root of a band is its RMS. (Heinzel, Rüdiger, Schilling: Spectrum and spectral density estimation
-//! by the DFT, 2002, sections 5 and 8; the sum over a band needs N Σw², not (Σw)², whatever the weights.)
+//! By Parseval's theorem total = Σ(w x)² / Σw²: without weights the mean square, and the variance if the mean is
+//! removed. A sine of amplitude A gives A²/2 to its band; the square root of a band is its RMS. (Heinzel, Rüdiger,
+//! Schilling: Spectrum and spectral density estimation by the DFT, 2002, sections 5 and 8; the sum over a band needs N
+//! Σw², not (Σw)², whatever the weights.)
 //!
-//! - `window` `hann`: w_k = (1 − cos(2πk/N))/2, Σw² = 3N/8 for N ≥ 3. What is not periodic in the window leaks little, but a sine spreads over
-//!   three to four bins: let bands end where little happens.
+//! - `window` `hann`: w_k = (1 − cos(2πk/N))/2, Σw² = 3N/8 for N ≥ 3. What is not periodic in the window leaks little,
+//!   but a sine spreads over three to four bins: let bands end where little happens.
 //! - `window` `none`: w = 1. For windows that hold whole periods.
 //!
 //! | output            | unit           | is                                                                              |
@@ -31,11 +32,12 @@
 //! | `tolerance`   | steps | 0.05    | how far a row may be off its place and still count as evenly spaced, 0 … 0.5     |
 //!
 //! Decided:
-//! - Bad rows and rows that are NaN or infinite are left out; where they were, rows are missing. Of rows of equal time the first counts.
-//! - Rows are evenly spaced if each is within `tolerance` · Δ of t₀ + kΔ, Δ the mean step. Otherwise they are resampled linearly, ends
-//!   included, at a step near their median step (so that a lost row does not change the rate), or their mean step if that would be more than four
-//!   times as many. What is interpolated loses high frequencies: two thirds of the power, on average, near half of the rate.
-//!   `resampled` says so.
+//! - Bad rows and rows that are NaN or infinite are left out; where they were, rows are missing. Of rows of equal time
+//!   the first counts.
+//! - Rows are evenly spaced if each is within `tolerance` · Δ of t₀ + kΔ, Δ the mean step. Otherwise they are resampled
+//!   linearly, ends included, at a step near their median step (so that a lost row does not change the rate), or their
+//!   mean step if that would be more than four times as many. What is interpolated loses high frequencies: two thirds
+//!   of the power, on average, near half of the rate. `resampled` says so.
 //! - Fewer than 8 usable rows, or more than 262,144 (resampled), have no values.
 //!
 //! Any number of rows is transformed exactly, without padding: see `fft.rs`.
@@ -146,8 +148,8 @@ impl FftBand {
     }
 }
 
-/// The first bin at or above a frequency. A frequency that is a bin's but for rounding is that bin's, so that bands which touch
-/// neither overlap nor leave a gap.
+/// The first bin at or above a frequency. A frequency that is a bin's but for rounding is that bin's, so that bands
+/// which touch neither overlap nor leave a gap.
 fn first_bin(frequency_hz: f64, duration_s: f64) -> usize {
     let bin = frequency_hz * duration_s;
     let nearest = bin.round();

@@ -8,7 +8,8 @@ use tidemill_sdk::testing::AggregationHarness;
 const BOUND: f64 = 1e-13;
 const TOTAL: usize = 8;
 
-/// Lines as in `plugins/check/cases.py`, but `window,start_ns,end_ns` begins a window and `out` has a value per output port.
+/// Lines as in `plugins/check/cases.py`, but `window,start_ns,end_ns` begins a window and `out` has a value per output
+/// port.
 #[test]
 fn bands_are_those_of_the_definition() {
     let (mut params, mut window, mut rows, mut windows) = ("{}", (Time(0), Time(0)), Vec::new(), 0);

@@ -1,9 +1,9 @@
 //! Rows of several inputs of one group, brought together by time.
 //!
-//! The rows of every input since the watermark, less the age at which a value is too old, are kept. The result for a time is a function
-//! of these rows alone: of each input the newest row not after that time and not more than `max_age_ns` before it. A row that comes
-//! late or is written again only changes which times have to be computed again. So neither the order of the inputs nor the cuts of
-//! batches matter for what stands in the journal in the end.
+//! The rows of every input since the watermark, less the age at which a value is too old, are kept. The result for a
+//! time is a function of these rows alone: of each input the newest row not after that time and not more than
+//! `max_age_ns` before it. A row that comes late or is written again only changes which times have to be computed
+//! again. So neither the order of the inputs nor the cuts of batches matter for what stands in the journal in the end.
 //!
 //! Invariant: the rows of an input are ordered by time and no time is there twice.
 

@@ -1,7 +1,8 @@
 //! The names of units and prefixes.
 //!
-//! Units and prefixes of the SI, and units accepted for use with it: The International System of Units, 9th edition, 2019, chapters 2 to 4.
-//! The other factors are exact by definition or from NIST SP 811, appendix B.8. rpm is an angular speed, 2π/60 s⁻¹.
+//! Units and prefixes of the SI, and units accepted for use with it: The International System of Units, 9th edition,
+//! 2019, chapters 2 to 4. The other factors are exact by definition or from NIST SP 811, appendix B.8. rpm is an
+//! angular speed, 2π/60 s⁻¹.
 
 use std::f64::consts::PI;
 

@@ -6,14 +6,15 @@
 //! expression  "pressure * flow / 0.85"      names "a=pressure;b=flow"      units "a=bar;b=m3/h"      unit "kW"
 //! ```
 //!
-//! - **Expressions**: `+ - * / ^`, `< <= > >= == !=` (1 or 0), `if(condition, then, else)`, `min`, `max`, `abs`, `sqrt`, `exp`, `ln`,
-//!   `clamp(x, low, high)`, `pi`, and numbers, which may carry a unit: `9.80665[m/s2]`. See `parse.rs`.
-//! - **Units**: every input is converted to SI base units, the expression is computed there, and the result converted to `unit`. When the
-//!   operator is deployed, dimensions are checked: bar and m³/h multiply to kW, but do not add. See `units.rs`
-//!   and `known.rs`.
-//! - **Time**: a result has the time of the row that caused it. Of every input the expression reads, the newest row not after that
-//!   time takes part; if one is missing or more than `max_age_s` older, there is no result. With `max_age_s` 0, rows of the same time
-//!   meet. See `join.rs`.
+//! - **Expressions**: `+ - * / ^`, `< <= > >= == !=` (1 or 0), `if(condition, then, else)`, `min`, `max`, `abs`,
+//!   `sqrt`, `exp`, `ln`, `clamp(x, low, high)`, `pi`, and numbers, which may carry a unit: `9.80665[m/s2]`. See
+//!   `parse.rs`.
+//! - **Units**: every input is converted to SI base units, the expression is computed there, and the result converted
+//!   to `unit`. When the operator is deployed, dimensions are checked: bar and m³/h multiply to kW, but do not add. See
+//!   `units.rs` and `known.rs`.
+//! - **Time**: a result has the time of the row that caused it. Of every input the expression reads, the newest row not
+//!   after that time takes part; if one is missing or more than `max_age_s` older, there is no result. With `max_age_s`
+//!   0, rows of the same time meet. See `join.rs`.
 //!
 //! | parameter    | unit | default | meaning                                                                      |
 //! |--------------|------|---------|------------------------------------------------------------------------------|
@@ -24,10 +25,11 @@
 //! | `max_age_s`  | s    | 0       | how old a value of another input may be                                      |
 //!
 //! Decided:
-//! - A late row, or one written again, makes the results that depend on it be computed and emitted again, as far back as rows are kept:
-//!   `max_age_s` before the watermark, and 16,384 rows of an input.
-//! - The quality of a result is the worst of the rows it is computed from. A result that is NaN or infinite (a division by 0, a root of
-//!   a negative number, an input that is NaN) is emitted as NaN of bad quality, so that it replaces what may have been there.
+//! - A late row, or one written again, makes the results that depend on it be computed and emitted again, as far back
+//!   as rows are kept: `max_age_s` before the watermark, and 16,384 rows of an input.
+//! - The quality of a result is the worst of the rows it is computed from. A result that is NaN or infinite (a division
+//!   by 0, a root of a negative number, an input that is NaN) is emitted as NaN of bad quality, so that it replaces
+//!   what may have been there.
 //! - NaN is never lost: a comparison with NaN is neither true nor false, but NaN.
 
 mod check;

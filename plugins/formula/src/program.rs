@@ -1,7 +1,7 @@
 //! From a tree to a flat list of steps on a stack, which is what runs for every row.
 //!
-//! A NaN that takes part is never lost: comparisons, `if`, `min`, `max` and `clamp` pass it on. Of `if`, both branches are computed; the
-//! one not chosen does not matter.
+//! A NaN that takes part is never lost: comparisons, `if`, `min`, `max` and `clamp` pass it on. Of `if`, both branches
+//! are computed; the one not chosen does not matter.
 
 use crate::check::constant;
 use crate::parse::{Function, Node, Operator};

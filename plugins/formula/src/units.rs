@@ -1,7 +1,7 @@
 //! Units of measurement: a factor to SI base units, an offset for temperatures, and a dimension.
 //!
-//! The base units are m, kg, s, A, K, mol, cd; `known.rs` has all names. A dimension holds their exponents in twelfths, so that
-//! square, cube and fourth roots stay exact.
+//! The base units are m, kg, s, A, K, mol, cd; `known.rs` has all names. A dimension holds their exponents in twelfths,
+//! so that square, cube and fourth roots stay exact.
 //!
 //! ```text
 //! unit   = factor { ("*" | "·" | "/") factor }       "/" binds the next factor only: W/m/K = W/(m*K)

@@ -16,12 +16,14 @@
 //! PQ   produced quantity = increase of `count`          GQ  good quantity = PQ − increase of `reject`
 //! PRI  planned run time per item = `ideal_cycle_s`
 //!
-//! availability = APT / PBT     performance (there: effectiveness) = PRI · PQ / APT     quality (there: quality ratio) = GQ / PQ
+//! availability = APT / PBT                               quality (there: quality ratio) = GQ / PQ
+//! performance (there: effectiveness) = PRI · PQ / APT
 //! oee = availability · performance · quality = GQ · PRI / PBT
 //! ```
 //!
-//! Further outputs: `busy` PBT in s, `production` APT in s, `produced` PQ, `rejected` PQ − GQ. Intervals are [`offset_s` + k · `every_s`,
-//! `offset_s` + (k+1) · `every_s`) since the Unix epoch; results carry the begin of their interval.
+//! Further outputs: `busy` PBT in s, `production` APT in s, `produced` PQ, `rejected` PQ − GQ. Intervals are
+//! [`offset_s` + k · `every_s`, `offset_s` + (k+1) · `every_s`) since the Unix epoch; results carry the begin of their
+//! interval.
 //!
 //! | parameter       | unit | default          | meaning                                                                 |
 //! |-----------------|------|------------------|-------------------------------------------------------------------------|
@@ -34,17 +36,20 @@
 //! | `max_age_s`     | s    | 1000 · `every_s` | how long a state holds without a further row; not above the default     |
 //!
 //! Decided:
-//! - Nothing orders the inputs, so rows wait until the watermark has passed them, and are then taken by time. Intervals come out when the
-//!   watermark has reached their end. Rows below the watermark are left out; of counters nothing is lost, as the next row catches up.
-//!   More than 16,384 waiting rows of a group are not waited for: the oldest are taken as if the watermark had passed.
+//! - Nothing orders the inputs, so rows wait until the watermark has passed them, and are then taken by time. Intervals
+//!   come out when the watermark has reached their end. Rows below the watermark are left out; of counters nothing is
+//!   lost, as the next row catches up. More than 16,384 waiting rows of a group are not waited for: the oldest are
+//!   taken as if the watermark had passed.
 //! - A row of the same input and time takes the place of the first while it waits.
 //! - The first row of a counter counts nothing. A counter that falls has begun anew at 0: its value counts.
 //! - What is counted between two rows is counted at the later one.
-//! - A row of bad quality or NaN: makes the state unknown; is left out of a counter; is missing where rows are numbers of items.
-//! - A ratio without a denominator (no planned time, no production, no items) is not emitted. `oee` is GQ · PRI / PBT wherever PBT > 0. An
-//!   interval in which nothing was known and nothing counted is not emitted.
-//! - Quality: the worst of the rows that took part; at best uncertain (UncertainDataSubNormal) with unknown time or missing items; a ratio
-//!   outside of 0 … 1 is at best uncertain (UncertainEngineeringUnitsExceeded): the ideal cycle is too long, or counters do not agree.
+//! - A row of bad quality or NaN: makes the state unknown; is left out of a counter; is missing where rows are numbers
+//!   of items.
+//! - A ratio without a denominator (no planned time, no production, no items) is not emitted. `oee` is GQ · PRI / PBT
+//!   wherever PBT > 0. An interval in which nothing was known and nothing counted is not emitted.
+//! - Quality: the worst of the rows that took part; at best uncertain (UncertainDataSubNormal) with unknown time or
+//!   missing items; a ratio outside of 0 … 1 is at best uncertain (UncertainEngineeringUnitsExceeded): the ideal cycle
+//!   is too long, or counters do not agree.
 
 mod interval;
 mod machine;

@@ -1,9 +1,11 @@
-//! One machine: rows that wait for the watermark, the state that holds, the counters, and the interval that is not full yet.
+//! One machine: rows that wait for the watermark, the state that holds, the counters, and the interval that is not full
+//! yet.
 //!
 //! Invariants:
 //! - `waiting` is ordered by time, then port, and has no pair of them twice; none of it is before `clock`.
 //! - `interval` has everything up to `clock`, and is the interval that `clock` lies in.
-//! - What is taken is taken in the order of `waiting`, whenever the watermark moves, so neither cuts nor the order of inputs matter.
+//! - What is taken is taken in the order of `waiting`, whenever the watermark moves, so neither cuts nor the order of
+//!   inputs matter.
 
 use crate::interval::Interval;
 use crate::settings::{Kind, Settings};

@@ -1,7 +1,7 @@
 //! The value of the newest row, held until the next row or until it is too old.
 //!
-//! Invariant: grid times below `next` have been emitted from the rows known, or have no value. A row that comes after the watermark has
-//! passed it moves `next` back to itself.
+//! Invariant: grid times below `next` have been emitted from the rows known, or have no value. A row that comes after
+//! the watermark has passed it moves `next` back to itself.
 
 use crate::grid::Grid;
 use crate::sample::Sample;

@@ -1,7 +1,7 @@
 //! `resample`: brings every series of the operator onto one grid of times.
 //!
-//! The grid is gₖ = `offset_s` + k · `every_s` since the Unix epoch for all whole k, the same for all series, so that series of different
-//! devices meet at equal times. For a grid time g:
+//! The grid is gₖ = `offset_s` + k · `every_s` since the Unix epoch for all whole k, the same for all series, so that
+//! series of different devices meet at equal times. For a grid time g:
 //!
 //! | `method` | value at g                                                           | emitted when                                         |
 //! |----------|----------------------------------------------------------------------|------------------------------------------------------|
@@ -17,12 +17,14 @@
 //! | `max_age_s` | s    | 10 · `every_s` | how long a value holds, how long a gap may be bridged; at most 1000 · `every_s` |
 //!
 //! Decided, for the rows of one series:
-//! - A row older than the newest is left out. One of the same time takes its place, and what depended on it is emitted again.
-//! - The watermark only lets results out earlier: a row that comes after it revises them. So the results in the end are a function of the
-//!   rows alone. A call of `advance` emits about 65,536 rows; what is left follows with the next.
-//! - `last` and `linear` take rows as they are: the result has the quality of the row, or the worst of the two neighbours; a value that is
-//!   NaN is emitted as NaN and is bad. `mean` leaves bad rows and NaNs out: then the mean is at best uncertain
-//!   (UncertainDataSubNormal), and NaN and bad if nothing is left. An interval without rows has no mean.
+//! - A row older than the newest is left out. One of the same time takes its place, and what depended on it is emitted
+//!   again.
+//! - The watermark only lets results out earlier: a row that comes after it revises them. So the results in the end are
+//!   a function of the rows alone. A call of `advance` emits about 65,536 rows; what is left follows with the next.
+//! - `last` and `linear` take rows as they are: the result has the quality of the row, or the worst of the two
+//!   neighbours; a value that is NaN is emitted as NaN and is bad. `mean` leaves bad rows and NaNs out: then the mean
+//!   is at best uncertain (UncertainDataSubNormal), and NaN and bad if nothing is left. An interval without rows has no
+//!   mean.
 //!
 //! Deploy it without grouping: the rows of a group count as one series.
 

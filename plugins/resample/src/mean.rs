@@ -1,7 +1,7 @@
 //! The arithmetic mean of the rows of an interval.
 //!
-//! Invariants: `sums` has the rows of `interval` but the newest, which may still be written again; `is_emitted` says that the mean of all of
-//! them has been emitted.
+//! Invariants: `sums` has the rows of `interval` but the newest, which may still be written again; `is_emitted` says
+//! that the mean of all of them has been emitted.
 
 use crate::grid::Grid;
 use crate::sample::Sample;

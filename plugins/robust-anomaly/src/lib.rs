@@ -7,10 +7,11 @@
 //! clean = m if flagged, else x
 //! ```
 //!
-//! This is the Hampel identifier (Hampel: The Influence Curve and its Role in Robust Estimation, J. Amer. Stat. Assoc. 69(346), 1974;
-//! Davies, Gather: The Identification of Multiple Outliers, J. Amer. Stat. Assoc. 88(423), 1993) and, as `clean`, the Hampel filter, in
-//! the form that needs no future. 1.4826 = 1/Φ⁻¹(¾) makes MAD the standard deviation of normal noise. Nearly half of the window may be
-//! outliers before m or MAD follows them. The median of an even number of rows is the mean of the middle two.
+//! This is the Hampel identifier (Hampel: The Influence Curve and its Role in Robust Estimation, J. Amer. Stat. Assoc.
+//! 69(346), 1974; Davies, Gather: The Identification of Multiple Outliers, J. Amer. Stat. Assoc. 88(423), 1993) and, as
+//! `clean`, the Hampel filter, in the form that needs no future. 1.4826 = 1/Φ⁻¹(¾) makes MAD the standard deviation of
+//! normal noise. Nearly half of the window may be outliers before m or MAD follows them. The median of an even number
+//! of rows is the mean of the middle two.
 //!
 //! | parameter       | unit               | default            | meaning                                                        |
 //! |-----------------|--------------------|--------------------|----------------------------------------------------------------|
@@ -21,9 +22,10 @@
 //!
 //! Decided:
 //! - Until `min_count` rows are learnt nothing is emitted. The row is learnt after it was judged, flagged or not.
-//! - Where MAD and `min_deviation` are 0 (more than half of the window is one value), the score of x = m is 0, of all others ±1e9. No
-//!   score is beyond ±1e9.
-//! - A row older than the newest of its group is left out: the window of that time is gone. One of the same time counts.
+//! - Where MAD and `min_deviation` are 0 (more than half of the window is one value), the score of x = m is 0, of all
+//!   others ±1e9. No score is beyond ±1e9.
+//! - A row older than the newest of its group is left out: the window of that time is gone. One of the same time
+//!   counts.
 //! - A row of bad quality is judged, with its bad quality, but not learnt. A row that is NaN or infinite is left out.
 //! - The quality of a result is the worst of the row and of its window.
 

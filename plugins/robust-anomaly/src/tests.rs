@@ -1,4 +1,5 @@
-//! What is decided about first, late, bad and NaN rows, and hand-computed scores. `tests/reference.rs` has the brute force.
+//! What is decided about first, late, bad and NaN rows, and hand-computed scores. `tests/reference.rs` has the brute
+//! force.
 
 use super::*;
 use tidemill_sdk::testing::Harness;

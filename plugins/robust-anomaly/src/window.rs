@@ -1,7 +1,7 @@
 //! The last rows, by age and by size.
 //!
-//! Invariants: `sorted` holds the values of `rows`, ascending; all are finite, and none is −0 (so that equal values are the same bits and
-//! it does not matter which of them leaves). `uncertain` counts the rows of uncertain quality.
+//! Invariants: `sorted` holds the values of `rows`, ascending; all are finite, and none is −0 (so that equal values are
+//! the same bits and it does not matter which of them leaves). `uncertain` counts the rows of uncertain quality.
 
 use std::collections::VecDeque;
 
@@ -52,7 +52,8 @@ impl Window {
         self.sorted.len()
     }
 
-    /// The worst quality among the rows; of several, that of the oldest. A scan, but only while there are uncertain rows.
+    /// The worst quality among the rows; of several, that of the oldest. A scan, but only while there are uncertain
+    /// rows.
     pub(crate) fn quality(&self) -> Quality {
         if self.uncertain == 0 {
             return Quality::GOOD;
@@ -68,8 +69,8 @@ impl Window {
 
     /// The median of the distances from `median`: 0 without rows.
     ///
-    /// The values below the median, downwards, and the others, upwards, are two ascending lists of distances. The rank wanted is
-    /// found by halving the part of one list that may hold it.
+    /// The values below the median, downwards, and the others, upwards, are two ascending lists of distances. The rank
+    /// wanted is found by halving the part of one list that may hold it.
     pub(crate) fn median_distance(&self, median: f64) -> f64 {
         let (below, above) = self.sorted.split_at(self.place(median));
         let distances = Distances { below, above, median };
@@ -99,7 +100,8 @@ impl Distances<'_> {
 
     /// The distance that `rank` others come before, in ascending order.
     fn ranked(&self, rank: usize) -> f64 {
-        // Of the `rank` smallest, `low` to `high` are from below: the largest number whose last is not larger than what follows above.
+        // Of the `rank` smallest, `low` to `high` are from below: the largest number whose last is not larger than what
+        // follows above.
         let (mut low, mut high) = (rank.saturating_sub(self.above.len()), rank.min(self.below.len()));
         while low < high {
             let from_below = (low + high).div_ceil(2);

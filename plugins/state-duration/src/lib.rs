@@ -1,7 +1,7 @@
 //! `state-duration`: how long a thing was in which state, per interval of time, and how often it changed.
 //!
-//! The input is a text series: a row says that its state holds from its time on. Intervals are
-//! [`offset_s` + k · `every_s`, `offset_s` + (k+1) · `every_s`) since the Unix epoch; results carry the begin of their interval.
+//! The input is a text series: a row says that its state holds from its time on. Intervals are [`offset_s` + k ·
+//! `every_s`, `offset_s` + (k+1) · `every_s`) since the Unix epoch; results carry the begin of their interval.
 //!
 //! | output             | unit | is                                                                                   |
 //! |--------------------|------|--------------------------------------------------------------------------------------|
@@ -20,13 +20,13 @@
 //! | `max_age_s` | s    | 1000 · `every_s` | how long a state holds without a further row; not above the default        |
 //!
 //! Decided, for the rows of one series:
-//! - An interval is emitted when a row at or after its end comes, or the watermark reaches it: then on the assumption that the state holds. A
-//!   row that comes behind the watermark revises it. So the results in the end are a function of the rows alone. A call of `advance`
-//!   emits about 65,536 rows; what is left follows with the next.
+//! - An interval is emitted when a row at or after its end comes, or the watermark reaches it: then on the assumption
+//!   that the state holds. A row that comes behind the watermark revises it. So the results in the end are a function
+//!   of the rows alone. A call of `advance` emits about 65,536 rows; what is left follows with the next.
 //! - A row older than the newest is left out. One of the same time takes its place.
-//! - A row of bad quality makes the state unknown. The quality of an interval is the worst of the rows that held in it; with unknown time it
-//!   is at best uncertain (UncertainDataSubNormal), with nothing else it is bad. An interval that begins after the newest row has become
-//!   too old is not emitted.
+//! - A row of bad quality makes the state unknown. The quality of an interval is the worst of the rows that held in it;
+//!   with unknown time it is at best uncertain (UncertainDataSubNormal), with nothing else it is bad. An interval that
+//!   begins after the newest row has become too old is not emitted.
 //!
 //! Deploy it so that a group is one series: the rows of a group count as those of one thing.
 

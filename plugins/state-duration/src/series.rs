@@ -1,10 +1,11 @@
 //! One series of states.
 //!
 //! Invariants:
-//! - `sums` is the interval of the newest row, up to that row and without its transition: the row may still be written again.
+//! - `sums` is the interval of the newest row, up to that row and without its transition: the row may still be written
+//!   again.
 //! - Intervals below `next` have been emitted from the rows known, or will not be.
-//! - An interval is computed from `sums` and the newest row, on the assumption that its state holds. Rows at or after the end of an
-//!   interval cannot contradict that; a row within moves `next` back.
+//! - An interval is computed from `sums` and the newest row, on the assumption that its state holds. Rows at or after
+//!   the end of an interval cannot contradict that; a row within moves `next` back.
 
 use crate::interval::Interval;
 use crate::settings::Settings;

@@ -1,4 +1,5 @@
-//! Times in states against the intersection of every stretch of time with every interval: see `plugins/check/states.py`.
+//! Times in states against the intersection of every stretch of time with every interval: see
+//! `plugins/check/states.py`.
 
 #[path = "../../check/cases.rs"]
 mod cases;

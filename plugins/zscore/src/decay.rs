@@ -1,14 +1,15 @@
 //! Mean and variance with weights that fade with time.
 //!
-//! With d = exp(−Δt/τ) since the row before, a row x changes the sums like this (West: Updating Mean and Variance Estimates, CACM 22(9),
-//! 1979, with all old weights multiplied by d):
+//! With d = exp(−Δt/τ) since the row before, a row x changes the sums like this (West: Updating Mean and Variance
+//! Estimates, CACM 22(9), 1979, with all old weights multiplied by d):
 //!
 //! ```text
 //! W ← dW + 1     W₂ ← d²W₂ + 1     m' = m + (x − m)/W     S ← dS + (x − m)(x − m')
 //! ```
 //!
-//! S/(W − W₂/W) is the sample variance for weights that say how much a row is worth: for equal weights it is S/(n−1). W²/W₂ is the
-//! number of equally weighted rows that would be as good (Kish, Survey Sampling, 1965). Neither changes by fading alone.
+//! S/(W − W₂/W) is the sample variance for weights that say how much a row is worth: for equal weights it is S/(n−1).
+//! W²/W₂ is the number of equally weighted rows that would be as good (Kish, Survey Sampling, 1965). Neither changes by
+//! fading alone.
 
 use crate::moments::Moments;
 use tidemill_sdk::Quality;

@@ -6,13 +6,13 @@
 //! score = (x − m) / max(s, min_deviation)          flag = 1 if |score| > threshold, else 0
 //! ```
 //!
-//! The row itself is not part of m and s: with it, the score of n rows could never exceed (n−1)/√n (Shiffler, The American
-//! Statistician 42(1), 1988), so that short windows would hide what they look for. It is learnt after it was judged, flagged or not, so
-//! that a lasting shift becomes normal. "The rows before it" is one of:
+//! The row itself is not part of m and s: with it, the score of n rows could never exceed (n−1)/√n (Shiffler, The
+//! American Statistician 42(1), 1988), so that short windows would hide what they look for. It is learnt after it was
+//! judged, flagged or not, so that a lasting shift becomes normal. "The rows before it" is one of:
 //!
 //! - `count`: the last `count` rows, all alike. m = Σx/n, s² = Σ(x−m)²/(n−1). See `window.rs`.
-//! - `tau_s`: all rows with weights wᵢ = exp(−(t−tᵢ)/τ), t the newest time. m = Σwx/Σw, s² = Σw(x−m)² / (W − W₂/W) with W = Σw,
-//!   W₂ = Σw². See `decay.rs`.
+//! - `tau_s`: all rows with weights wᵢ = exp(−(t−tᵢ)/τ), t the newest time. m = Σwx/Σw, s² = Σw(x−m)² / (W − W₂/W) with
+//!   W = Σw, W₂ = Σw². See `decay.rs`.
 //!
 //! | parameter       | unit               | default            | meaning                                                        |
 //! |-----------------|--------------------|--------------------|----------------------------------------------------------------|
@@ -27,8 +27,8 @@
 //! - Where s and `min_deviation` are 0, the score of x = m is 0, of all others ±1e9. No score is beyond ±1e9.
 //! - A row older than the newest of its group is left out: m and s of that time are gone. One of the same time counts.
 //! - A row of bad quality is judged, with its bad quality, but not learnt. A row that is NaN or infinite is left out.
-//! - The quality of a result is the worst of the row and of the rows it is judged by; for `tau_s`, these count as uncertain while
-//!   uncertain rows have more than 1 % of the weight.
+//! - The quality of a result is the worst of the row and of the rows it is judged by; for `tau_s`, these count as
+//!   uncertain while uncertain rows have more than 1 % of the weight.
 
 mod decay;
 mod moments;

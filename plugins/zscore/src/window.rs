@@ -1,8 +1,9 @@
 //! Mean and variance of the last rows, exactly of those and with no memory of the ones that have left.
 //!
-//! The usual running sums subtract what leaves the window, and keep its rounding error for ever: a spike of 1e9 spoils a variance
-//! around 1. Here nothing is subtracted. The window is a queue of two stacks (Tangwongsan, Hirzel, Schneider: Low-Latency
-//! Sliding-Window Aggregation in Worst-Case Constant Time, DEBS 2017, where it is called Two-Stacks):
+//! The usual running sums subtract what leaves the window, and keep its rounding error for ever: a spike of 1e9 spoils
+//! a variance around 1. Here nothing is subtracted. The window is a queue of two stacks (Tangwongsan, Hirzel,
+//! Schneider: Low-Latency Sliding-Window Aggregation in Worst-Case Constant Time, DEBS 2017, where it is called
+//! Two-Stacks):
 //!
 //! ```text
 //!   oldest ──────────────────────────────► newest
@@ -10,11 +11,12 @@
 //!   s(1…4) s(2…4) s(3…4) s(4)              5 6 7   s(5…7)
 //! ```
 //!
-//! The sum of all rows is front's first and back's together; the oldest row leaves with its sum. When front is empty, back is turned
-//! over into it. Every row is added to two sums in its life, so a row costs the same however long the window is.
+//! The sum of all rows is front's first and back's together; the oldest row leaves with its sum. When front is empty,
+//! back is turned over into it. Every row is added to two sums in its life, so a row costs the same however long the
+//! window is.
 //!
-//! Sums are merged as in Chan, Golub, LeVeque: Algorithms for Computing the Sample Variance, The American Statistician 37(3), 1983,
-//! for pairs of samples, which does not cancel where the mean is large against the spread.
+//! Sums are merged as in Chan, Golub, LeVeque: Algorithms for Computing the Sample Variance, The American Statistician
+//! 37(3), 1983, for pairs of samples, which does not cancel where the mean is large against the spread.
 
 use crate::moments::Moments;
 use tidemill_sdk::Quality;
