@@ -46,7 +46,8 @@ pub struct DeployRequest {
     pub name: String,
     /// Name or hash of an installed plugin.
     pub plugin: String,
-    /// A selector for every input port. A series that several ports select goes to the first one.
+    /// Selectors of input ports, at least one; a port without one gets nothing. A series that several ports select goes to
+    /// the first one.
     pub inputs: BTreeMap<String, String>,
     /// Series with equal values of these labels form a group; absent: every series is its own group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,8 +89,8 @@ pub(crate) struct Spec {
     pub(crate) generation: u64,
     pub(crate) hash: String,
     pub(crate) world: World,
-    /// One selector per input port, in the plugin's order, and what the port takes.
-    pub(crate) inputs: Vec<(Selector, Kind)>,
+    /// The input ports in the plugin's order: their selector, if they have one, and what they take.
+    pub(crate) inputs: Vec<(Option<Selector>, Kind)>,
     /// The output ports, in the plugin's order.
     pub(crate) outputs: Vec<Port>,
     /// What each output port carries.
@@ -152,7 +153,8 @@ impl Spec {
             return None;
         }
         let kind = if value_type == ValueType::Text { Kind::Text } else { Kind::Number };
-        let port = self.inputs.iter().position(|(selector, takes)| *takes == kind && selector.matches(key))?;
+        let selects = |selector: &Option<Selector>| selector.as_ref().is_some_and(|selector| selector.matches(key));
+        let port = self.inputs.iter().position(|(selector, takes)| *takes == kind && selects(selector))?;
         Some(port as u32)
     }
 
@@ -219,19 +221,21 @@ fn check_name(name: &str) -> Result<(), DeployError> {
     Ok(())
 }
 
-fn inputs(request: &DeployRequest, about: &About) -> Result<Vec<(Selector, Kind)>, DeployError> {
+fn inputs(request: &DeployRequest, about: &About) -> Result<Vec<(Option<Selector>, Kind)>, DeployError> {
+    let has = || about.inputs.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(unknown) = request.inputs.keys().find(|name| about.inputs.iter().all(|port| port.name != **name)) {
-        let ports = about.inputs.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(DeployError::invalid(format!("plugin {} has no input {unknown:?}; it has: {ports}", about.name)));
+        let reason = format!("plugin {} has no input {unknown:?}; it has: {}", about.name, has());
+        return Err(DeployError::invalid(reason));
+    }
+    if request.inputs.is_empty() {
+        let reason = format!("plugin {} needs a selector for at least one of its inputs: {}", about.name, has());
+        return Err(DeployError::invalid(reason));
     }
     let selector = |port: &Port| {
-        let (name, kind) = (&port.name, port.kind);
-        let text = request
-            .inputs
-            .get(name)
-            .ok_or_else(|| DeployError::invalid(format!("input {name:?} of plugin {} needs a selector", about.name)))?;
-        let selector = text.parse().map_err(|error| DeployError::invalid(format!("input {name:?}: {error}")))?;
-        Ok((selector, kind))
+        let name = &port.name;
+        let selector = request.inputs.get(name).map(|text| text.parse()).transpose();
+        let selector = selector.map_err(|error| DeployError::invalid(format!("input {name:?}: {error}")))?;
+        Ok((selector, port.kind))
     };
     about.inputs.iter().map(selector).collect()
 }
@@ -332,6 +336,15 @@ pub(crate) mod tests {
         let spec = spec(r#"{"name":"r","plugin":"p","inputs":{"value":"*"}}"#, World::Calculation, &plugin).unwrap();
         assert_eq!(spec.port_of(&key("turbine:power"), ValueType::Float), Some(0));
         assert_eq!(spec.port_of(&key("turbine_r:power"), ValueType::Float), None);
+    }
+
+    #[test]
+    fn an_input_without_a_selector_gets_nothing() {
+        let plugin = about(&["a", "b", "c"], &["value"]);
+        let json = r#"{"name":"r","plugin":"p","inputs":{"b":"turbine:power","c":"*"}}"#;
+        let spec = spec(json, World::Calculation, &plugin).unwrap();
+        assert_eq!(spec.port_of(&key("turbine:power"), ValueType::Float), Some(1));
+        assert_eq!(spec.port_of(&key("turbine:flow"), ValueType::Float), Some(2));
     }
 
     #[test]
