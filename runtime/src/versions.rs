@@ -65,6 +65,11 @@ impl Runtime {
         if request.start == Some(Start::State) {
             definition.load_from = present.generation;
             self.check_durable(&definition, &present)?;
+            let dir = self.operator_dir(&present.name, present.generation);
+            self.wait_until("the present version has written a checkpoint", || {
+                (0..self.around.partitions).all(|partition| CheckpointFile::new(&dir, partition).is_there())
+            })
+            .await?;
         }
         self.around.catalog.put_operator(definition).await?;
         self.status_of(&shadow_name(&present.name))

@@ -31,6 +31,12 @@ impl Runtime {
     /// When there is no such operator, its first inputs are gone from the journal, or the range holds too many samples.
     pub async fn verify(self: &Arc<Self>, name: &str, range: TimeRange) -> Result<VerifyReport, DeployError> {
         let definition = self.definition(name).ok_or_else(|| self.no_such_operator(name))?;
+        if definition.load_from > 0 {
+            let reason = format!(
+                "operator {name} started with the state of another version: it cannot be repeated from nothing"
+            );
+            return Err(DeployError::invalid(reason));
+        }
         let until = self.offsets_of(&definition).unwrap_or_default();
         let producers = self.producers_of(&definition)?;
         let repeated = definition.clone();

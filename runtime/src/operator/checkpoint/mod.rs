@@ -52,6 +52,11 @@ impl CheckpointFile {
         Ok(loaded.map(|loaded| loaded.saved))
     }
 
+    /// Whether there is one yet.
+    pub(crate) fn is_there(&self) -> bool {
+        self.path.exists()
+    }
+
     /// An error about this file.
     pub(crate) fn error(&self, reason: impl ToString) -> CheckpointError {
         CheckpointError { file: self.path.display().to_string(), reason: reason.to_string() }
