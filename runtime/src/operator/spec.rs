@@ -161,7 +161,9 @@ impl Spec {
     /// Whether this operator's outputs can be inputs of `other`.
     pub(crate) fn feeds(&self, other: &Spec) -> bool {
         let takes = |kind: Kind| self.output_kinds.contains(&kind);
-        other.inputs.iter().any(|(selector, kind)| takes(*kind) && self.own.overlaps(selector))
+        other.inputs.iter().any(|(selector, kind)| {
+            takes(*kind) && selector.as_ref().is_some_and(|selector| self.own.overlaps(selector))
+        })
     }
 
     /// How much later than a source time the rows may be stamped that its outputs depend on, ns.
