@@ -234,6 +234,10 @@ impl Outputs {
     /// # Errors
     /// When the journal cannot be read now.
     pub(crate) fn find_durable(&mut self, input: &TopicPartition, from: Offset) -> Result<(), ApplyError> {
+        if from >= block_on(self.journal.bounds(input)).map_err(of_journal)?.durable {
+            // No input is read a second time, so no output is made a second time.
+            return Ok(());
+        }
         let producers = [self.producer, self.withdrawer];
         let shadow_lanes: &mut [Lane] = if from < self.cut { &mut self.shadow_lanes } else { &mut [] };
         for lane in shadow_lanes.iter_mut().chain(&mut self.lanes) {
