@@ -29,6 +29,9 @@ use crate::shared_plugins;
 use crate::supervisor::Supervisor;
 use crate::versions::{base_name, remembered, shadow_name};
 
+/// The directory of reruns.
+const RERUNS: &str = "reruns";
+
 /// What the runtime needs to know.
 #[derive(Clone, Debug)]
 pub struct RuntimeConfig {
@@ -100,6 +103,8 @@ impl Runtime {
             .create(TopicConfig { retention: shadow_retention(), ..TopicConfig::new(TOPIC_SHADOW, partitions) })
             .await?;
         let plugins = Plugins::open(config.dir.join("plugins"), engine()?, config.compiler.clone(), env.clone())?;
+        // What interrupted reruns have left; mostly there is nothing.
+        let _ = std::fs::remove_dir_all(config.dir.join(RERUNS));
         let checkpoint_every = config.checkpoint_every;
         let around = Surroundings { journal, catalog, history, env, partitions, checkpoint_every };
         let supervisor = Mutex::new(Supervisor::default());
@@ -218,11 +223,13 @@ impl Runtime {
     /// # Errors
     /// When there is none of that name.
     pub async fn set_state(&self, name: &str, state: OperatorState) -> Result<(), DeployError> {
+        // A promotion relies on what it has paused, and what it puts must not be overwritten by what was read before it.
+        let _one_at_a_time = self.deploying.lock().await;
         let definition = self.definition(name).ok_or_else(|| self.no_such_operator(name))?;
         let definition = OperatorDefinition { state: state as u32, ..definition };
         self.around.catalog.put_operator(definition).await?;
         if state == OperatorState::Running {
-            self.start_stopped(name).await;
+            self.start_stopped(name);
         }
         Ok(())
     }
@@ -249,6 +256,11 @@ impl Runtime {
 
     pub(crate) fn operators_dir(&self) -> PathBuf {
         self.config.dir.join("operators")
+    }
+
+    /// Where reruns keep what they capture; nothing there outlives a node.
+    pub(crate) fn reruns_dir(&self) -> PathBuf {
+        self.config.dir.join(RERUNS)
     }
 
     /// The plugin and the parsed request of a definition. Compiles: only on an operator's own thread.

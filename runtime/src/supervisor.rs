@@ -29,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(crate) struct Supervisor {
     operators: BTreeMap<String, Entry>,
+    /// Those to be started again where they have stopped by themselves.
+    again: BTreeSet<String>,
 }
 
 struct Entry {
@@ -157,15 +159,22 @@ impl Runtime {
     }
 
     /// Starts an operator again in the partitions where it has stopped by itself.
-    pub(crate) async fn start_stopped(&self, name: &str) {
-        let stopped = self.supervisor.lock().take_stopped(name);
-        stop_all(stopped).await;
+    pub(crate) fn start_stopped(&self, name: &str) {
+        // Only `reconcile` takes threads out and starts new ones, or two of them could work on one checkpoint.
+        self.supervisor.lock().again.insert(name.to_owned());
         self.wake.notify_one();
     }
 
     async fn reconcile(self: &Arc<Self>, owned: &[u32]) {
         let wanted = self.around.catalog.operators();
-        let outdated = self.supervisor.lock().take_outdated(&wanted, owned);
+        let outdated = {
+            let mut supervisor = self.supervisor.lock();
+            let mut outdated = supervisor.take_outdated(&wanted, owned);
+            for name in std::mem::take(&mut supervisor.again) {
+                outdated.extend(supervisor.take_stopped(&name));
+            }
+            outdated
+        };
         stop_all(outdated).await;
         {
             let mut supervisor = self.supervisor.lock();

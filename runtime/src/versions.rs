@@ -83,6 +83,11 @@ impl Runtime {
         let _one_at_a_time = self.deploying.lock().await;
         let (present, shadow) = (self.required(name)?, self.required(&shadow_name(name))?);
         self.check_owned("promote")?;
+        if shadow.generation == present.generation {
+            // A promotion was interrupted when only this was left to do.
+            self.forget(&shadow).await?;
+            return self.status_of(name);
+        }
         if let Some(reason) = self.failure_of(&shadow) {
             return Err(DeployError::invalid(format!("the shadow of {name} has failed: {reason}")));
         }
@@ -94,6 +99,8 @@ impl Runtime {
             }
         }
         promoted?;
+        // Nothing is taken back if this fails: the new version runs already.
+        self.forget(&shadow).await?;
         self.status_of(name)
     }
 
@@ -125,8 +132,7 @@ impl Runtime {
             versions: remembered(present),
             ..shadow.clone()
         };
-        self.around.catalog.put_operator(new).await?;
-        self.forget(shadow).await
+        Ok(self.around.catalog.put_operator(new).await?)
     }
 
     /// Goes back to the version before the last promotion: it goes on where it stopped, and what it writes revises what the
@@ -142,14 +148,22 @@ impl Runtime {
         let previous = previous.ok_or_else(|| {
             DeployError::invalid(format!("operator {name} has no version to go back to: it was not promoted"))
         })?;
-        self.stop(&present).await?;
         let back = OperatorDefinition {
             state: OperatorState::Running as u32,
             previous: OperatorDefinition { previous: bytes::Bytes::new(), ..present.clone() }.to_payload(),
             versions: remembered(&present),
             ..previous
         };
-        self.around.catalog.put_operator(back).await?;
+        // Where the present version stands does not matter: its checkpoint may be what is wrong with it.
+        let done = match self.pause(&present).await {
+            Ok(()) => self.around.catalog.put_operator(back).await.map_err(DeployError::from),
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            // As it was.
+            self.around.catalog.put_operator(present).await?;
+        }
+        done?;
         self.status_of(name)
     }
 
@@ -236,15 +250,26 @@ impl Runtime {
         shared.partitions.iter().map(|partition| partition.progress.lock().as_ref().and_then(next)).collect()
     }
 
-    /// Pauses an operator and returns where it stands in every partition once it has stopped.
-    async fn stop(&self, definition: &OperatorDefinition) -> Result<Vec<Offset>, DeployError> {
+    /// Pauses an operator and waits until it has stopped.
+    async fn pause(&self, definition: &OperatorDefinition) -> Result<(), DeployError> {
         let paused = OperatorDefinition { state: OperatorState::Paused as u32, ..definition.clone() };
         self.around.catalog.put_operator(paused).await?;
         let (name, generation) = (&definition.name, definition.generation);
         self.wait_until("the operator has stopped", || {
             self.supervisor.lock().has_stopped(name, generation, OperatorState::Paused)
         })
-        .await?;
+        .await
+    }
+
+    /// Pauses an operator and returns where it stands in every partition once it has stopped.
+    async fn stop(&self, definition: &OperatorDefinition) -> Result<Vec<Offset>, DeployError> {
+        self.pause(definition).await?;
+        self.checkpointed(definition)
+    }
+
+    /// Where an operator would read on in every partition.
+    pub(crate) fn checkpointed(&self, definition: &OperatorDefinition) -> Result<Vec<Offset>, DeployError> {
+        let (name, generation) = (&definition.name, definition.generation);
         let (_, spec) = self.load(definition).map_err(DeployError::invalid)?;
         let dir = self.operator_dir(base_name(name), generation);
         let mut offsets = Vec::new();

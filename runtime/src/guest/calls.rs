@@ -240,7 +240,10 @@ impl Instance {
         }
         out.bytes += u64::from(rows) * ROW_BYTES;
         if has_texts {
-            let texts = read_lists(memory, call, abi::list_at(area, 48), self.limits.output_bytes)?;
+            // One record may cause many calls, all of whose texts are held.
+            let left = self.limits.output_bytes.saturating_sub(out.text_bytes);
+            let texts = read_lists(memory, call, abi::list_at(area, 48), left)?;
+            out.text_bytes += texts.iter().map(|text| text.len() as u64 + 8).sum::<u64>();
             resolve_texts(call, texts, (first, first_run), bounds, out)?;
         }
         if out.bytes > self.limits.output_bytes {

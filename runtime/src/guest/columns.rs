@@ -122,6 +122,8 @@ pub struct OutputRows {
     pub withdrawn: Vec<Withdrawal>,
     /// Bytes that the rows take in a record, texts counted as often as rows refer to them.
     pub bytes: u64,
+    /// Bytes of all texts, whether rows refer to them or not.
+    pub(crate) text_bytes: u64,
 }
 
 /// Bytes of a row besides its text.
@@ -137,6 +139,7 @@ impl OutputRows {
         self.texts.clear();
         self.withdrawn.clear();
         self.bytes = 0;
+        self.text_bytes = 0;
     }
 
     /// Nothing is put out or taken back.

@@ -56,7 +56,6 @@ const FUEL_PER_KEY: u64 = 1000;
 const SUCCESS: u32 = 0;
 const BAD_DESCRIPTOR: u32 = 8;
 const INVALID: u32 = 28;
-const NOT_SUPPORTED: u32 = 52;
 
 /// Whether the host gives this import.
 pub(super) fn is_granted(module: &str, name: &str) -> bool {
@@ -108,7 +107,7 @@ fn define(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap(WASI, "fd_read", |_: u32, _: u32, _: u32, _: u32| BAD_DESCRIPTOR)?;
     linker.func_wrap(WASI, "fd_seek", |_: u32, _: u64, _: u32, _: u32| BAD_DESCRIPTOR)?;
     linker.func_wrap(WASI, "fd_write", fd_write)?;
-    linker.func_wrap(WASI, "poll_oneoff", |_: u32, _: u32, _: u32, _: u32| NOT_SUPPORTED)?;
+    linker.func_wrap(WASI, "poll_oneoff", poll_oneoff)?;
     linker.func_wrap(WASI, "proc_exit", |code: u32| -> wasmtime::Result<()> {
         Err(wasmtime::Error::msg(format!("it exited with code {code}")))
     })?;
@@ -194,8 +193,7 @@ fn fd_write(mut guest: Guest<'_>, descriptor: u32, vectors: u32, count: u32, wri
     let Some((text, total)) = gathered(memory, vectors, count) else {
         return Ok(INVALID);
     };
-    let level = if descriptor == 2 { "warn" } else { "info" };
-    text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| host.log(level, line.to_owned()));
+    host.write(&text);
     Ok(put(guest, written, &total.to_le_bytes()))
 }
 
@@ -209,6 +207,31 @@ fn gathered(memory: &[u8], vectors: u32, count: u32) -> Option<(String, u32)> {
         total = total.saturating_add(list.1);
     }
     Some((text, total))
+}
+
+/// Whatever is waited for has happened: time stands still, so a wait for it would never end. Runtimes wait before they
+/// print why they stop.
+fn poll_oneoff(mut guest: Guest<'_>, subscriptions: u32, events: u32, count: u32, happened: u32) -> wasmtime::Result<u32> {
+    const SUBSCRIPTION_BYTES: usize = 48;
+    const EVENT_BYTES: usize = 32;
+    let count = count.min(VECTORS_MAX);
+    pay(&mut guest, FUEL_PER_CALL + u64::from(count) * (SUBSCRIPTION_BYTES + EVENT_BYTES) as u64)?;
+    let Some((memory, _)) = memory(&mut guest) else {
+        return Ok(INVALID);
+    };
+    for index in 0..count as usize {
+        let from = subscriptions as usize + index * SUBSCRIPTION_BYTES;
+        let to = events as usize + index * EVENT_BYTES;
+        let Some(userdata) = memory.get(from..from + 8).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok()) else {
+            return Ok(INVALID);
+        };
+        let Some(event) = memory.get_mut(to..to + EVENT_BYTES) else {
+            return Ok(INVALID);
+        };
+        event.fill(0);
+        event[..8].copy_from_slice(&userdata);
+    }
+    Ok(put(guest, happened, &count.to_le_bytes()))
 }
 
 /// One line into the operator's ring.

@@ -308,6 +308,11 @@ impl OperatorFold {
         }
     }
 
+    /// Whether windows wait for the next records.
+    pub(crate) fn has_windows_waiting(&self) -> bool {
+        matches!(&self.kernel, Kernel::Aggregation(aggregation) if aggregation.has_windows_waiting())
+    }
+
     fn state_bytes(&self) -> u64 {
         match &self.kernel {
             Kernel::Calculation(calculation) => calculation.state_bytes(),

@@ -34,8 +34,8 @@ impl Runtime {
         let shadow = self.definition(&shadow_name(name)).ok_or_else(no_shadow)?;
         let first = self.producers_of(&present)?.into_iter().collect();
         let second = self.producers_of(&shadow)?.into_iter().collect();
-        let first = self.written(TOPIC_DATA, &first, range, |_| true).await?;
-        let second = self.written(TOPIC_SHADOW, &second, range, |_| true).await?;
+        let first = self.written(TOPIC_DATA, &first, range, |_, _| true).await?;
+        let second = self.written(TOPIC_SHADOW, &second, range, |_, _| true).await?;
         Ok(DiffReport {
             present: self.status_of(name)?,
             shadow: self.status_of(&shadow.name)?,

@@ -38,9 +38,14 @@ pub use verify::VerifyReport;
 /// A rerun writes no checkpoints.
 const NEVER: Duration = Duration::from_secs(1 << 30);
 
+/// Times that a record is handed over before giving up; each waits for seconds.
+const ATTEMPTS_MAX: usize = 12;
+
 /// An operator in one partition that runs again from nothing.
 struct Rerun {
     fold: OperatorFold,
+    /// Behind the last record. Its captures need a place that moves, or what it keeps for a replay grows without end.
+    next: Offset,
     captured: Arc<Captured>,
     shared: Arc<Shared>,
     partition: u32,
@@ -62,24 +67,30 @@ impl Rerun {
         let captured = Captured::new(runtime.around.journal.clone());
         let around = Surroundings { journal: captured.clone(), checkpoint_every: NEVER, ..runtime.around.clone() };
         let number = runtime.around.env.random();
-        let dir = runtime.operators_dir().join(format!("rerun-{number:016x}"));
+        // Not among the operators': what is nobody's there is cleared away while nodes run.
+        let dir = runtime.reruns_dir().join(format!("{number:016x}"));
         let shared = Shared::new(runtime.around.partitions);
         let checkpoints = CheckpointFile::new(&dir, partition);
         let place = (Cursor::default(), Offset(0));
         let opened = OperatorFold::open(&around, (plugin, spec), partition, checkpoints, shared.clone(), place);
         let (fold, _) = opened.map_err(DeployError::invalid)?;
-        Ok(Self { fold, captured, shared, partition, dir })
+        Ok(Self { fold, next: Offset(0), captured, shared, partition, dir })
     }
 
     /// Applies a record. What the plugin refuses is counted as it is in the operator itself.
     fn apply(&mut self, record: &Record) -> Result<(), DeployError> {
-        loop {
+        let mut failure = String::new();
+        for _ in 0..ATTEMPTS_MAX {
             match self.fold.apply(self.partition, record) {
-                Ok(_) | Err(ApplyError::Refused(_)) => return Ok(()),
+                Ok(_) | Err(ApplyError::Refused(_)) => {
+                    self.next = Offset(record.offset.0 + 1);
+                    return Ok(());
+                }
                 Err(ApplyError::Halt(reason)) => return Err(DeployError::invalid(reason)),
-                Err(ApplyError::Retry(_)) => {}
+                Err(ApplyError::Retry(reason)) => failure = reason,
             }
         }
+        Err(DeployError::invalid(failure))
     }
 
     /// Adds what the operator has put out since the last call, with its inputs' offsets, to `samples`.
@@ -89,7 +100,7 @@ impl Rerun {
         range: TimeRange,
         is_wanted: impl Fn(Offset) -> bool,
     ) -> Result<(), DeployError> {
-        let cursor = Cursor::default();
+        let cursor = Cursor::at(self.next, 0);
         self.fold.commit(std::slice::from_ref(&cursor)).map_err(|error| DeployError::invalid(error.to_string()))?;
         for record in self.captured.take() {
             let kind = Some(record.kind);
@@ -122,7 +133,7 @@ impl Runtime {
         topic: &str,
         producers: &HashSet<ProducerId>,
         range: TimeRange,
-        is_wanted: impl Fn(Offset) -> bool,
+        is_wanted: impl Fn(ProducerId, Offset) -> bool,
     ) -> Result<Samples, DeployError> {
         let mut samples = Samples::default();
         for partition in 0..self.around.partitions {
@@ -134,7 +145,8 @@ impl Runtime {
                 let batch = self.around.journal.read(&at, next, Default::default()).await?;
                 for record in batch.records.iter().filter(|record| producers.contains(&record.producer)) {
                     // What is withdrawn is numbered by ordinals, and comes after what it withdraws.
-                    if record.kind() != Some(RecordKind::Samples) || is_wanted(Offset(record.sequence)) {
+                    let is_sample = record.kind() == Some(RecordKind::Samples);
+                    if !is_sample || is_wanted(record.producer, Offset(record.sequence)) {
                         samples.apply(record.kind(), &record.payload, range)?;
                     }
                 }

@@ -109,7 +109,7 @@ impl Runtime {
     }
 
     /// The journal's end in every partition.
-    async fn ends(&self) -> Result<Vec<Offset>, DeployError> {
+    pub(super) async fn ends(&self) -> Result<Vec<Offset>, DeployError> {
         let mut ends = Vec::new();
         for partition in 0..self.around.partitions {
             ends.push(self.around.journal.bounds(&TopicPartition::new(TOPIC_DATA, partition)).await?.durable);
@@ -133,16 +133,27 @@ impl Runtime {
                 request.range.start.saturating_sub(request.warm_up_ns),
                 request.range.end.saturating_add(spec.reach_ns()),
             );
+            let mut offset = 0;
             for record in self.inputs_of(&spec, partition, range, at_least)? {
+                offset = record.offset.0;
                 rerun.apply(&record)?;
                 rows += super::samples::rows_in(&record);
                 rerun.collect(&mut new, request.range, |_| true)?;
             }
-            // The first heartbeat ends the business of the rows, the second closes what is open.
-            for _ in 0..2 {
-                rerun.apply(&heartbeat(range.end))?;
+            // The first heartbeat ends the business of the rows, the second closes what is open, however long that has to be
+            // silent. A record handles so many windows only, so more follow until none is left.
+            let idle_close = spec.windows.map_or(0, |shape| shape.idle_close);
+            let last = range.end.saturating_add(idle_close);
+            offset += 1;
+            rerun.apply(&heartbeat(range.end, offset))?;
+            loop {
+                offset += 1;
+                rerun.apply(&heartbeat(last, offset))?;
+                rerun.collect(&mut new, request.range, |_| true)?;
+                if !rerun.fold.has_windows_waiting() {
+                    break;
+                }
             }
-            rerun.collect(&mut new, request.range, |_| true)?;
             error = rerun.error().or(error);
         }
         let old = self.standing(&spec, request.range, at_least)?;
@@ -294,6 +305,6 @@ fn record(kind: RecordKind, offset: u64, payload: bytes::Bytes) -> Record {
     }
 }
 
-fn heartbeat(time: i64) -> Record {
-    record(RecordKind::Heartbeat, u64::MAX, Heartbeat { time }.to_payload())
+fn heartbeat(time: i64, offset: u64) -> Record {
+    record(RecordKind::Heartbeat, offset, Heartbeat { time }.to_payload())
 }

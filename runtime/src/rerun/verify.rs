@@ -1,12 +1,13 @@
 //! Proof by repetition: an operator runs again over the journal, and what it puts out is compared bit by bit with what stands
 //! there.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use tidemill_journal::{Cursor, ReadLimits, TOPIC_DATA, TopicPartition};
-use tidemill_model::payload::OperatorDefinition;
-use tidemill_model::{Offset, TimeRange};
+use tidemill_model::payload::{OperatorDefinition, OperatorState};
+use tidemill_model::{Offset, ProducerId, TimeRange};
 
 use super::{Comparison, Rerun, Samples};
 use crate::error::DeployError;
@@ -32,17 +33,24 @@ impl Runtime {
     pub async fn verify(self: &Arc<Self>, name: &str, range: TimeRange) -> Result<VerifyReport, DeployError> {
         let definition = self.definition(name).ok_or_else(|| self.no_such_operator(name))?;
         if definition.load_from > 0 {
-            let reason = format!(
-                "operator {name} started with the state of another version: it cannot be repeated from nothing"
-            );
-            return Err(DeployError::invalid(reason));
+            return Err(DeployError::invalid(format!(
+                "{name} began with the state of the version before, so it cannot be repeated from its inputs alone"
+            )));
         }
-        let until = self.offsets_of(&definition).unwrap_or_default();
+        let until = match self.offsets_of(&definition) {
+            Some(until) => until,
+            None if definition.operator_state() == Some(OperatorState::Paused) => self.checkpointed(&definition)?,
+            None => self.ends().await?,
+        };
         let producers = self.producers_of(&definition)?;
+        // It goes on meanwhile; what it puts out from there on is not compared.
+        let ends: HashMap<_, _> =
+            producers.chunks(2).zip(&until).flat_map(|(both, end)| both.iter().map(|of| (*of, *end))).collect();
         let repeated = definition.clone();
         let work = move |runtime: Arc<Runtime>| runtime.repeat(&repeated, range, &until);
         let (records, second, error) = self.aside("verify", work).await?;
-        let first = self.written(TOPIC_DATA, &producers.into_iter().collect(), range, |_| true).await?;
+        let is_before = |producer: ProducerId, input: Offset| ends.get(&producer).is_none_or(|end| input < *end);
+        let first = self.written(TOPIC_DATA, &producers.into_iter().collect(), range, is_before).await?;
         Ok(VerifyReport { records, samples: Comparison::of(&first, &second, &self.around.catalog), error })
     }
 

@@ -337,6 +337,11 @@ impl Aggregation {
         }
     }
 
+    /// Whether windows wait for the next records.
+    pub(crate) fn has_windows_waiting(&self) -> bool {
+        !self.due.is_empty() || !self.readings.is_empty()
+    }
+
     /// Fuel that its guest has used since it was started.
     pub(crate) fn fuel(&self) -> u64 {
         self.calls.fuel()
