@@ -188,8 +188,12 @@ impl Runtime {
             return Err(DeployError::invalid("rewind to earliest, latest, a time or a position"));
         }
         let request = DeployRequest { start, ..self.request_of(&present)? };
+        let config = serde_json::to_string(&request).expect("a deploy request has a JSON form");
+        // By its hash: the newest plugin of that name may be another one by now.
+        let request = DeployRequest { plugin: present.plugin_hash.clone(), ..request };
         let definition = self.new_definition(request).await?;
-        self.around.catalog.put_operator(OperatorDefinition { versions: remembered(&present), ..definition }).await?;
+        let definition = OperatorDefinition { config, versions: remembered(&present), ..definition };
+        self.around.catalog.put_operator(definition).await?;
         self.status_of(name)
     }
 

@@ -129,8 +129,10 @@ impl Runtime {
         let (mut rows, mut new, mut error) = (0, Samples::default(), None);
         for partition in 0..self.around.partitions {
             let mut rerun = Rerun::open(self, definition, partition)?;
+            // A sliding window reaches back from its stamp.
+            let back = spec.windows.filter(|shape| !shape.is_grid()).map_or(0, |shape| shape.reach_ns());
             let range = TimeRange::new(
-                request.range.start.saturating_sub(request.warm_up_ns),
+                request.range.start.saturating_sub(request.warm_up_ns.max(back)),
                 request.range.end.saturating_add(spec.reach_ns()),
             );
             let mut offset = 0;
