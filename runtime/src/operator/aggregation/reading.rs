@@ -27,6 +27,10 @@ const CHUNK_COST: usize = 4096;
 /// Rows of a sliding window: every row costs a window of so many rows.
 const SLIDING_ROWS_MAX: usize = 10_000;
 
+/// Ranges of touched times; where there are more, a group's become one. Each may take back the outputs of all ports, and a
+/// record's withdrawals are numbered with 20 bits.
+const TOUCHED_RANGES_MAX: usize = 8192;
+
 /// Why windows are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Why {
@@ -89,13 +93,14 @@ impl Touched {
         (*end, *was_edit) = ((*end).max(to), *was_edit || is_edit);
     }
 
-    /// Takes the ranges out; those of a group that meet have become one.
+    /// Takes the ranges out; those of a group that meet have become one, and all of a group if there are too many.
     pub(super) fn take(&mut self) -> Vec<(u32, i64, i64, bool)> {
         self.records = 0;
+        let are_many = self.ranges.len() > TOUCHED_RANGES_MAX;
         let mut merged: Vec<(u32, i64, i64, bool)> = Vec::new();
         for ((group, from), (to, is_edit)) in std::mem::take(&mut self.ranges) {
             match merged.last_mut() {
-                Some(last) if last.0 == group && from <= last.2 => {
+                Some(last) if last.0 == group && (are_many || from <= last.2) => {
                     (last.2, last.3) = (last.2.max(to), last.3 || is_edit);
                 }
                 _ => merged.push((group, from, to, is_edit)),
