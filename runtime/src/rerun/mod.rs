@@ -44,7 +44,7 @@ const ATTEMPTS_MAX: usize = 12;
 /// An operator in one partition that runs again from nothing.
 struct Rerun {
     fold: OperatorFold,
-    /// Behind the last record. Its captures need a place that moves, or what it keeps for a replay grows without end.
+    /// Counts records. Its captures need a place that moves, or what it keeps for a replay grows without end.
     next: Offset,
     captured: Arc<Captured>,
     shared: Arc<Shared>,
@@ -83,7 +83,7 @@ impl Rerun {
         for _ in 0..ATTEMPTS_MAX {
             match self.fold.apply(self.partition, record) {
                 Ok(_) | Err(ApplyError::Refused(_)) => {
-                    self.next = Offset(record.offset.0 + 1);
+                    self.next = Offset(self.next.0 + 1);
                     return Ok(());
                 }
                 Err(ApplyError::Halt(reason)) => return Err(DeployError::invalid(reason)),

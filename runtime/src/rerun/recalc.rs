@@ -135,9 +135,8 @@ impl Runtime {
                 request.range.start.saturating_sub(request.warm_up_ns.max(back)),
                 request.range.end.saturating_add(spec.reach_ns()),
             );
-            let mut offset = 0;
+            let offset = place(partition, at_least);
             for record in self.inputs_of(&spec, partition, range, at_least)? {
-                offset = record.offset.0;
                 rerun.apply(&record)?;
                 rows += super::samples::rows_in(&record);
                 rerun.collect(&mut new, request.range, |_| true)?;
@@ -146,10 +145,8 @@ impl Runtime {
             // silent. A record handles so many windows only, so more follow until none is left.
             let idle_close = spec.windows.map_or(0, |shape| shape.idle_close);
             let last = range.end.saturating_add(idle_close);
-            offset += 1;
             rerun.apply(&heartbeat(range.end, offset))?;
             loop {
-                offset += 1;
                 rerun.apply(&heartbeat(last, offset))?;
                 rerun.collect(&mut new, request.range, |_| true)?;
                 if !rerun.fold.has_windows_waiting() {
@@ -197,8 +194,7 @@ impl Runtime {
                     builder.push(*id, *time, value, column.quality(*row));
                 }
             }
-            let offset = records.len() as u64 + 1;
-            records.push(record(RecordKind::Samples, offset, builder.encode().into()));
+            records.push(record(RecordKind::Samples, place(partition, at_least), builder.encode().into()));
         }
         Ok(records)
     }
@@ -291,6 +287,11 @@ fn gone_by_time<'a>(keys: impl Iterator<Item = &'a (u64, i64)>) -> BTreeMap<i64,
         by_time.entry(*time).or_default().insert(*series);
     }
     by_time
+}
+
+/// Where all records of a rerun stand: windows that it reads from history see what its inputs are made of.
+fn place(partition: u32, at_least: &[Offset]) -> u64 {
+    at_least.get(partition as usize).map_or(0, |end| end.0.saturating_sub(1))
 }
 
 fn record(kind: RecordKind, offset: u64, payload: bytes::Bytes) -> Record {
