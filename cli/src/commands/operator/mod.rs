@@ -199,7 +199,9 @@ pub(crate) fn start(text: &str) -> anyhow::Result<String> {
         _ if is_position && !text.starts_with('-') && text.contains('-') && parse_instant(text, 0).is_err() => {
             Ok(text.to_owned())
         }
-        _ => Ok(instant(text)?.to_string()),
+        _ => parse_instant(text, now_ns()).map(|at| at.to_string()).map_err(|reason| {
+            ended(Exit::Usage, format!("{reason}; or earliest, latest, or a position that a write or a query returned"))
+        }),
     }
 }
 

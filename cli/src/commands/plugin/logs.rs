@@ -43,7 +43,11 @@ pub struct LogsArgs {
 pub fn run(context: &Context, args: &LogsArgs) -> anyhow::Result<()> {
     let stop = if args.follow { Some(Stop::on_signal()?) } else { None };
     let path = format!("/api/v1/operators/{}/logs", path_part(&args.name));
-    let mut last = print_after(context, &path, 0, args.limit)?.unwrap_or(0);
+    let newest = print_after(context, &path, 0, args.limit)?;
+    if newest.is_none() {
+        say(format_args!("operator {} has not logged anything yet", args.name));
+    }
+    let mut last = newest.unwrap_or(0);
     while stop.as_ref().is_some_and(|stop| !stop.is_set()) {
         pause(POLL);
         last = match print_after(context, &path, last, FOLLOW_LINES)? {
