@@ -211,7 +211,13 @@ fn gathered(memory: &[u8], vectors: u32, count: u32) -> Option<(String, u32)> {
 
 /// Whatever is waited for has happened: time stands still, so a wait for it would never end. Runtimes wait before they
 /// print why they stop.
-fn poll_oneoff(mut guest: Guest<'_>, subscriptions: u32, events: u32, count: u32, happened: u32) -> wasmtime::Result<u32> {
+fn poll_oneoff(
+    mut guest: Guest<'_>,
+    subscriptions: u32,
+    events: u32,
+    count: u32,
+    happened: u32,
+) -> wasmtime::Result<u32> {
     const SUBSCRIPTION_BYTES: usize = 48;
     const EVENT_BYTES: usize = 32;
     let count = count.min(VECTORS_MAX);

@@ -14,6 +14,7 @@ use tidemill_model::{Offset, ProducerId, Record, RecordKind, SeriesKey};
 use crate::error::DeployError;
 use crate::operator::outputs::producer_of;
 use crate::operator::spec::Spec;
+use crate::rerun::CLOCKS_APART_NS;
 use crate::rerun::samples::text_of;
 use crate::runtime::Runtime;
 
@@ -88,7 +89,7 @@ impl Runtime {
         let partition = (key.partition_hash() % u64::from(self.around.partitions)) as u32;
         let at = TopicPartition::new(TOPIC_DATA, partition);
         let mut origins = Vec::new();
-        let mut cursor = Cursor::at(self.around.journal.find(&at, time).await?, 0);
+        let mut cursor = Cursor::at(self.around.journal.find(&at, time.saturating_sub(CLOCKS_APART_NS)).await?, 0);
         let end = self.around.journal.bounds(&at).await?.durable;
         while cursor.next < end {
             let batch = self.around.journal.read(&at, cursor.next, ReadLimits::default()).await?;
