@@ -18,8 +18,11 @@ const SUMS_JSON: &str = r#"{"name":"s","plugin":"p","inputs":{"value":"power"},"
 const TOTALS_JSON: &str = r#"{"name":"t","plugin":"p","inputs":{"value":"power"},"window":"10s","lateness":"2s"}"#;
 const SECOND: i64 = 1_000_000_000;
 
-/// Records of two series: (offset, [(series, tenths of a second, value)]).
-fn fixture(records: &[(u64, &[(usize, i64, f64)])]) -> Fixture {
+/// The offset of a record, and its rows: series, tenths of a second, value.
+type PlainRecord<'a> = (u64, &'a [(usize, i64, f64)]);
+
+/// Records of two series.
+fn fixture(records: &[PlainRecord<'_>]) -> Fixture {
     let series = |key: &str| FixtureSeries { key: key.parse().unwrap(), value_type: ValueType::Float };
     let row = |(series, tenths, value): &(usize, i64, f64)| Row {
         series: *series,

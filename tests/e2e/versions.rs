@@ -156,8 +156,9 @@ fn a_derived_sample_names_its_operator_its_plugin_and_its_input() -> Result<()> 
     })?;
     let origin = &lineage["origins"][0];
     ensure!(origin["operator"] == "d" && origin["plugin_hash"] == hash.as_str(), "{lineage}");
+    let stamp = time.to_string();
     let has_input = origin["input_rows"].as_array().is_some_and(|rows| {
-        rows.iter().any(|row| row["series"] == "boiler:temperature{site=north}" && row["time"] == time.to_string())
+        rows.iter().any(|row| row["series"] == "boiler:temperature{site=north}" && row["time"] == stamp.as_str())
     });
     ensure!(has_input, "{lineage}");
     let outside = node.client().get("/api/v1/lineage?series=boiler%3Atemperature&time=0")?;

@@ -22,7 +22,9 @@ const BASE_NS: i64 = 4_102_444_800 * SECOND_NS;
 const LATENESS_NS: i64 = SECOND_NS / 2;
 
 /// What a query finds: (group, whether it is a state, time) → value and quality.
-type Found = BTreeMap<(u32, bool, i64), (Value, u32)>;
+type Found = BTreeMap<Place, (Value, u32)>;
+/// Group, whether it is a state, and source time.
+type Place = (u32, bool, i64);
 
 pub(super) fn check(examples: &[Example]) -> Result<()> {
     let directory = tempfile::tempdir()?;
@@ -136,7 +138,7 @@ fn query(node: &Node, language: &str) -> Result<Found> {
 }
 
 /// A line of the answer.
-fn sample(line: &str) -> Result<((u32, bool, i64), (Value, u32))> {
+fn sample(line: &str) -> Result<(Place, (Value, u32))> {
     let [time, quality, value, text, series] = line.splitn(5, ',').collect::<Vec<_>>()[..] else {
         anyhow::bail!("not five columns");
     };

@@ -319,7 +319,7 @@ fn kv_get(mut guest: Guest<'_>, group: u32, key: u32, key_len: u32, found: u32) 
         area[4..8].copy_from_slice(&at.to_le_bytes());
         area[8..12].copy_from_slice(&len.to_le_bytes());
     }
-    let written = if found % 4 == 0 { put_bytes(&mut guest, found, &area) } else { None };
+    let written = if found.is_multiple_of(4) { put_bytes(&mut guest, found, &area) } else { None };
     written.ok_or_else(|| wasmtime::Error::msg(format!("the result's address {found:#x} is not in its memory")))
 }
 

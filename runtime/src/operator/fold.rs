@@ -45,8 +45,8 @@ pub(crate) struct Surroundings {
 
 /// The state of an operator's world.
 enum Kernel {
-    Calculation(Calculation),
-    Aggregation(Aggregation),
+    Calculation(Box<Calculation>),
+    Aggregation(Box<Aggregation>),
 }
 
 /// An operator in one partition.
@@ -92,11 +92,14 @@ impl OperatorFold {
         let env = around.env.clone();
         let factory = GuestFactory { plugin, spec: spec.clone(), logs: shared.logs.clone(), env: env.clone() };
         let kernel = match spec.world {
-            World::Calculation => Calculation::new(factory).map(Kernel::Calculation),
+            World::Calculation => {
+                Calculation::new(factory).map(|calculation| Kernel::Calculation(Box::new(calculation)))
+            }
             World::Aggregation => {
                 let history = around.history.clone();
                 let holding = Holding::default();
-                Aggregation::new(factory, partition, history, shared.clone(), holding).map(Kernel::Aggregation)
+                Aggregation::new(factory, partition, history, shared.clone(), holding)
+                    .map(|aggregation| Kernel::Aggregation(Box::new(aggregation)))
             }
         };
         let (catalog, journal) = (around.catalog.clone(), around.journal.clone());

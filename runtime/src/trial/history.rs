@@ -9,10 +9,13 @@ use super::fixture::Row;
 use crate::error::HistoryError;
 use crate::history::History;
 
+/// By time, the rows of a series, each with the record that it came in.
+type Rows = BTreeMap<i64, Vec<(Offset, Row)>>;
+
 /// The inputs of a trial: of each series its rows by time, each with the record that it came in.
 #[derive(Default)]
 pub(super) struct TrialHistory {
-    series: HashMap<u64, (ValueType, BTreeMap<i64, Vec<(Offset, Row)>>)>,
+    series: HashMap<u64, (ValueType, Rows)>,
 }
 
 impl TrialHistory {

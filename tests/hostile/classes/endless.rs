@@ -90,10 +90,11 @@ fn loops() -> Vec<Case> {
             fails("fuel"),
         ),
         Case::of(
-            "a loop on the last of its rows",
+            // The rows of a record that fails are handed over one by one in the end, and so it never does it.
+            "a loop where two rows of a series come together",
             &calculation()
                 .after("process", "(loop $l (br_if $l (i32.eq (i32.load offset=8 (local.get $runs)) (i32.const 2))))"),
-            fails("fuel"),
+            Fate::Works,
         ),
     ]
 }
@@ -223,7 +224,7 @@ fn traps() -> Vec<Case> {
             "trap: on a value",
             &Guest::calculation(2).before(
                 "process",
-                "(if (f64.eq (f64.load offset=8 (local.get $values)) (f64.const 10))
+                "(if (f64.eq (f64.load (local.get $values)) (f64.const 10))
               (then unreachable))",
             ),
             fails("unreachable"),

@@ -155,8 +155,11 @@ pub(crate) mod kv {
     use std::cell::RefCell;
     use std::collections::BTreeMap;
 
+    /// Group and key, and the value.
+    type State = BTreeMap<(u32, Vec<u8>), Vec<u8>>;
+
     thread_local! {
-        static STATE: RefCell<BTreeMap<(u32, Vec<u8>), Vec<u8>>> = const { RefCell::new(BTreeMap::new()) };
+        static STATE: RefCell<State> = const { RefCell::new(BTreeMap::new()) };
     }
 
     pub(crate) fn get(group: u32, key: &[u8]) -> Option<Vec<u8>> {
