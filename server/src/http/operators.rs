@@ -9,12 +9,24 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidemill_model::{SeriesKey, TimeRange};
-use tidemill_runtime::{RecalcRequest, ShadowRequest, Start};
+use tidemill_runtime::{DeployError, RecalcRequest, ShadowRequest, Start};
+use tokio::sync::oneshot;
 
 use super::admin::{deploy_error, json_body, nanoseconds};
 use crate::ApiError;
 use crate::app::App;
 use crate::error::{done, json_ok};
+
+/// Runs a verb to its end although nobody may wait for the answer any more: half of one would leave operators paused.
+async fn to_the_end<T: Send + 'static>(
+    app: &App,
+    verb: impl Future<Output = Result<T, DeployError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    let (answer, answered) = oneshot::channel();
+    drop(app.env.spawn("operator", Box::pin(async move { drop(answer.send(verb.await)) })));
+    let ended = answered.await.map_err(|_| ApiError::internal("the node is stopping: see the operator's status"))?;
+    ended.map_err(deploy_error)
+}
 
 /// A new version; absent: as in the present one.
 #[derive(Debug, Deserialize)]
@@ -33,7 +45,8 @@ pub(super) async fn shadow(
     body: Body,
 ) -> Result<Response, ApiError> {
     let NewVersion { plugin, params, start } = json_body(&app, &headers, body).await?;
-    let status = app.runtime.shadow(ShadowRequest { name, plugin, params, start }).await.map_err(deploy_error)?;
+    let (runtime, request) = (app.runtime.clone(), ShadowRequest { name, plugin, params, start });
+    let status = to_the_end(&app, async move { runtime.shadow(request).await }).await?;
     Ok(json_ok(&json!(status)))
 }
 
@@ -45,12 +58,14 @@ pub(super) async fn discard(State(app): State<Arc<App>>, Path(name): Path<String
 
 /// `POST /api/v1/operators/{name}/promote`.
 pub(super) async fn promote(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    Ok(json_ok(&json!(app.runtime.promote(&name).await.map_err(deploy_error)?)))
+    let runtime = app.runtime.clone();
+    Ok(json_ok(&json!(to_the_end(&app, async move { runtime.promote(&name).await }).await?)))
 }
 
 /// `POST /api/v1/operators/{name}/rollback`.
 pub(super) async fn roll_back(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    Ok(json_ok(&json!(app.runtime.roll_back(&name).await.map_err(deploy_error)?)))
+    let runtime = app.runtime.clone();
+    Ok(json_ok(&json!(to_the_end(&app, async move { runtime.roll_back(&name).await }).await?)))
 }
 
 /// Where to go on.
@@ -138,7 +153,8 @@ pub(super) async fn recalc(
     let range = range(nanoseconds(&start, "start")?, nanoseconds(&end, "end")?)?;
     let warm_up_ns = warm_up.map_or(Ok(0), |value| nanoseconds(&value, "warm_up"))?.max(0);
     let request = RecalcRequest { range, warm_up_ns, preview, cascade };
-    let reports = app.runtime.recalc(&name, request).await.map_err(deploy_error)?;
+    let runtime = app.runtime.clone();
+    let reports = to_the_end(&app, async move { runtime.recalc(&name, request).await }).await?;
     Ok(json_ok(&json!({ "operators": reports })))
 }
 

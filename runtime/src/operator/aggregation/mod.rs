@@ -41,6 +41,9 @@ use crate::operator::windows::{Closed, Kind, OpenWindows, Pushed, ROWS_MAX, Row,
 const TOUCHED_RECORDS_MAX: u32 = 256;
 /// Longest window whose rows are held, ns: a checkpoint holds them too. Longer ones are read from history when they close.
 const HELD_NS_MAX: i64 = 600_000_000_000;
+/// Most rows that all groups of a partition hold together, looked at with every heartbeat: a checkpoint takes 24 bytes for each, and
+/// has to stay below 4 GiB.
+const ROWS_TOTAL_MAX: usize = 32 << 20;
 /// Stands where the first version of the state had its number of groups.
 const STATE_MARK: u32 = u32::MAX;
 const STATE_VERSION: u8 = 2;
@@ -286,6 +289,9 @@ impl Aggregation {
                 }
                 windows.due_by = windows.due_by.max(time);
             }
+        }
+        if self.windows.iter().map(OpenWindows::len).sum::<usize>() > ROWS_TOTAL_MAX {
+            self.windows.iter_mut().filter(|windows| windows.len() > 0).for_each(|windows| windows.spill(&self.shape));
         }
     }
 
