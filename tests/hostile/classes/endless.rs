@@ -224,7 +224,8 @@ fn traps() -> Vec<Case> {
             "trap: on a value",
             &Guest::calculation(2).before(
                 "process",
-                "(if (f64.eq (f64.load (local.get $values)) (f64.const 10))
+                "(if (i32.or (f64.eq (f64.load (local.get $values)) (f64.const 10))
+                (f64.eq (f64.load offset=8 (local.get $values)) (f64.const 10)))
               (then unreachable))",
             ),
             fails("unreachable"),

@@ -258,7 +258,7 @@ fn system() -> Vec<Case> {
             "waiting for events",
             "poll_oneoff",
             write,
-            "(if (i32.ne (call $f (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 0)) (i32.const 0))
+            "(if (i32.ne (call $f (i32.const 16384) (i32.const 20480) (i32.const 1) (i32.const 24576)) (i32.const 0))
               (then unreachable))",
             Fate::Works,
         ),
