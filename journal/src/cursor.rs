@@ -93,23 +93,44 @@ impl Cursor {
     /// # Errors
     /// When the bytes are anything else.
     pub fn decode(bytes: &[u8]) -> Result<Self, CursorError> {
+        match Self::decode_first(bytes)? {
+            (cursor, []) => Ok(cursor),
+            _ => Err(CursorError { reason: "the number of producers does not match" }),
+        }
+    }
+
+    /// Reads cursors that stand behind each other, each as [`Cursor::encode`] wrote it.
+    ///
+    /// # Errors
+    /// When the bytes are anything else.
+    pub fn decode_all(mut bytes: &[u8]) -> Result<Vec<Self>, CursorError> {
+        let mut cursors = Vec::new();
+        while !bytes.is_empty() {
+            let (cursor, rest) = Self::decode_first(bytes)?;
+            cursors.push(cursor);
+            bytes = rest;
+        }
+        Ok(cursors)
+    }
+
+    /// Reads a cursor. Returns the bytes behind it too.
+    fn decode_first(bytes: &[u8]) -> Result<(Self, &[u8]), CursorError> {
         let error = |reason| CursorError { reason };
         let (head, entries) = bytes.split_first_chunk::<HEAD_BYTES>().ok_or(error("cut short"))?;
         if head[0] != VERSION {
             return Err(error("written by another version"));
         }
         let count = u32::from_le_bytes([head[25], head[26], head[27], head[28]]) as usize;
-        let (entries, rest) = entries.as_chunks::<ENTRY_BYTES>();
-        if entries.len() != count || !rest.is_empty() {
-            return Err(error("the number of producers does not match"));
-        }
+        let size = count.saturating_mul(ENTRY_BYTES);
+        let (entries, rest) = entries.split_at_checked(size).ok_or(error("it has fewer producers than it says"))?;
+        let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
         let mut cursor = Self::at(Offset(u64_at(head, 1)), u64_at(head, 9));
         cursor.newest_source_time = u64_at(head, 17) as i64;
         for entry in entries {
             let epoch = u32::from_le_bytes([entry[8], entry[9], entry[10], entry[11]]);
             cursor.producers.insert(ProducerId(u64_at(entry, 0)), (epoch, u64_at(entry, 12)));
         }
-        Ok(cursor)
+        Ok((cursor, rest))
     }
 }
 
@@ -165,6 +186,12 @@ mod tests {
         assert_eq!(Cursor::decode(&bytes), Ok(cursor));
         for cut in 0..bytes.len() {
             assert!(Cursor::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        let (two, last) = (bytes.repeat(2), bytes.len());
+        assert!(Cursor::decode(&two).is_err());
+        assert_eq!(Cursor::decode_all(&two).map(|cursors| cursors.len()), Ok(2));
+        for cut in (1..two.len()).filter(|cut| *cut != last) {
+            assert!(Cursor::decode_all(&two[..cut]).is_err(), "cut at {cut}");
         }
     }
 }

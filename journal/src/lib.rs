@@ -18,7 +18,7 @@ pub use catalog::Catalog;
 pub use cursor::Cursor;
 pub use env::{Env, SystemEnv};
 pub use error::{ErrorKind, JournalError};
-pub use follower::{ApplyError, Fold, Follower, Progress};
+pub use follower::{ApplyError, Fold, Follower, Merge, Progress};
 pub use metered::Metered;
 pub use seam::{Batch, Bounds, Journal, Metric, ReadLimits, Receipt, Retention, TopicConfig, TopicPartition};
 pub use share::{Assignment, Share};

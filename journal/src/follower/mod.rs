@@ -13,32 +13,35 @@
 //!    reads on;
 //! 5. a failure of the follower's own surroundings (a full disk) is retried with the same record, never skipped.
 //!
+//! A follower of several partitions takes their records as they come, or in one order that is the same every time
+//! ([`Follower::merging`]).
+//!
 //! The fold owns the cursors' persistence: it gets them with every [`Fold::commit`] and hands them back at the next start.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+mod merge;
+mod merging;
+mod progress;
+mod read_ahead;
 
-use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
 use tidemill_model::payload::Quarantined;
 use tidemill_model::{NewRecord, Offset, ProducerId, Record, RecordKind};
 use tokio::sync::{mpsc, watch};
 
 use crate::margin::{Margin, NEVER};
-use crate::{Batch, Cursor, Env, ErrorKind, Journal, JournalError, ReadLimits, TOPIC_QUARANTINE, TopicPartition};
+use crate::{Cursor, Env, ErrorKind, Journal, JournalError, TOPIC_QUARANTINE, TopicPartition};
+use progress::{Rate, newest};
+use read_ahead::{Arrival, READ_AHEAD_BATCHES, READ_BYTES, RETRY_PAUSE, ReadAhead};
 
-/// Batches that are read ahead per partition.
-const READ_AHEAD_BATCHES: usize = 3;
-/// Bytes per read. Smaller reads cost calls, larger ones delay commits.
-const READ_BYTES: usize = 2 << 20;
-/// How long a read waits before the follower looks around (for a stop, for its progress).
-const READ_WAIT: Duration = Duration::from_millis(500);
+pub use merge::Merge;
+pub use progress::Progress;
+
 /// Bytes of a refused payload that are quarantined; with the rest of the entry they must fit into a record.
 const QUARANTINED_BYTES_MAX: usize = 8 << 20;
 /// Characters of the reason that are quarantined.
 const QUARANTINED_REASON_CHARS_MAX: usize = 4096;
-/// Pause after an error that may pass.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a record was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -89,100 +92,6 @@ pub trait Fold: Send + 'static {
     }
 }
 
-/// How far a follower is, readable by everyone at any time.
-#[derive(Debug)]
-pub struct Progress {
-    cursors: watch::Sender<Vec<Offset>>,
-    applied_records: AtomicU64,
-    tail_records: AtomicU64,
-    newest_source_time: AtomicI64,
-    rate_millis: AtomicU64,
-    quarantined: AtomicU64,
-    gaps: AtomicU64,
-    falls_off_at: AtomicI64,
-    stopped: AtomicBool,
-    error: Mutex<Option<String>>,
-}
-
-impl Progress {
-    fn new(cursors: &[Cursor]) -> Arc<Self> {
-        Arc::new(Self {
-            cursors: watch::Sender::new(cursors.iter().map(|c| c.next).collect()),
-            applied_records: AtomicU64::new(cursors.iter().map(|c| c.ordinal).sum()),
-            tail_records: AtomicU64::new(0),
-            newest_source_time: AtomicI64::new(newest(cursors)),
-            rate_millis: AtomicU64::new(0),
-            quarantined: AtomicU64::new(0),
-            gaps: AtomicU64::new(0),
-            falls_off_at: AtomicI64::new(NEVER),
-            stopped: AtomicBool::new(false),
-            error: Mutex::new(None),
-        })
-    }
-
-    /// The next offset of each partition: everything before it is applied and visible.
-    pub fn offsets(&self) -> Vec<Offset> {
-        self.cursors.borrow().clone()
-    }
-
-    /// Tells of every change of [`Progress::offsets`].
-    pub fn watch(&self) -> watch::Receiver<Vec<Offset>> {
-        self.cursors.subscribe()
-    }
-
-    /// Lag: durable records that are not yet applied.
-    pub fn lag_records(&self) -> u64 {
-        self.tail_records.load(Relaxed).saturating_sub(self.applied_records.load(Relaxed))
-    }
-
-    /// Newest source time applied, ns; `None` before the first sample.
-    pub fn newest_source_time(&self) -> Option<i64> {
-        Some(self.newest_source_time.load(Relaxed)).filter(|t| *t != i64::MIN)
-    }
-
-    /// Staleness at `now`: how long ago the newest applied sample was stamped, ns. `None` before the first sample.
-    pub fn staleness(&self, now: i64) -> Option<i64> {
-        self.newest_source_time().map(|newest| now.saturating_sub(newest).max(0))
-    }
-
-    /// When the lag will be gone at the present rate; `None` while the rate is unknown.
-    pub fn ready_in(&self) -> Option<Duration> {
-        let rate = self.rate_millis.load(Relaxed);
-        (rate > 0).then(|| Duration::from_millis(self.lag_records().saturating_mul(1_000_000) / rate))
-    }
-
-    /// Records quarantined since the start of the process.
-    pub fn quarantined(&self) -> u64 {
-        self.quarantined.load(Relaxed)
-    }
-
-    /// Gaps met since the start of the process.
-    pub fn gaps(&self) -> u64 {
-        self.gaps.load(Relaxed)
-    }
-
-    /// How long from `now` until the follower falls off: until retention drops a record that it has not applied, if it
-    /// applies nothing more. `None` if nothing is ever dropped, or if that is not known.
-    pub fn falls_off_in(&self, now: i64) -> Option<Duration> {
-        let at = Some(self.falls_off_at.load(Relaxed)).filter(|at| *at != NEVER)?;
-        Some(Duration::from_nanos(u64::try_from(at.saturating_sub(now)).unwrap_or(0)))
-    }
-
-    /// Whether the follower has stopped.
-    pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Relaxed)
-    }
-
-    /// The last error, while it lasts.
-    pub fn error(&self) -> Option<String> {
-        self.error.lock().clone()
-    }
-}
-
-fn newest(cursors: &[Cursor]) -> i64 {
-    cursors.iter().map(|c| c.newest_source_time).max().unwrap_or(i64::MIN)
-}
-
 /// Reads a set of partitions of one topic and folds them.
 pub struct Follower<F> {
     name: String,
@@ -196,6 +105,7 @@ pub struct Follower<F> {
     progress: Arc<Progress>,
     rate: Rate,
     margin: Margin,
+    is_merging: bool,
 }
 
 impl<F: Fold> Follower<F> {
@@ -216,13 +126,22 @@ impl<F: Fold> Follower<F> {
         let progress = Progress::new(&cursors);
         let (rate, margin) = (Rate::default(), Margin::new(name, partitions.len()));
         let (name, topic) = (name.to_owned(), topic.to_owned());
-        Self { name, topic, partitions, cursors, fold, journal, env, progress, rate, margin }
+        let is_merging = false;
+        Self { name, topic, partitions, cursors, fold, journal, env, progress, rate, margin, is_merging }
     }
 
     /// Lets it place its holds under another name than its own, which need only be unique on one node.
     #[must_use]
     pub fn holding_as(mut self, holder: &str) -> Self {
         holder.clone_into(&mut self.margin.holder);
+        self
+    }
+
+    /// Lets it apply the records of all its partitions in one order, which depends on nothing but what the journal holds:
+    /// by ingest time, then by partition ([`Merge`]). It waits while a partition has no next record.
+    #[must_use]
+    pub fn merging(mut self) -> Self {
+        self.is_merging = true;
         self
     }
 
@@ -233,31 +152,10 @@ impl<F: Fold> Follower<F> {
 
     /// Follows until `stop` turns true (or its sender is gone), then gives the fold back. Meant for a thread of its own.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> F {
-        let (batches, mut arrivals) = mpsc::channel(READ_AHEAD_BATCHES * self.partitions.len());
-        for (index, partition) in self.partitions.iter().enumerate() {
-            let reader = ReadAhead {
-                index,
-                at: TopicPartition::new(&self.topic, *partition),
-                journal: self.journal.clone(),
-                env: self.env.clone(),
-                batches: batches.clone(),
-            };
-            let from = self.cursors[index].next;
-            self.env.spawn("follower-read", Box::pin(reader.run(from)));
-        }
-        drop(batches);
         self.hold();
         let mut outcome = self.observe_tail().await;
-        while outcome.is_ok() && !*stop.borrow() {
-            let arrival = tokio::select! {
-                biased;
-                changed = stop.changed() => if changed.is_err() { break } else { continue },
-                arrival = arrivals.recv() => arrival,
-            };
-            outcome = match arrival {
-                Some(arrival) => self.handle(arrival, &stop).await,
-                None => Err("the journal is closed".to_owned()),
-            };
+        if outcome.is_ok() {
+            outcome = if self.is_merging { self.merge(&mut stop).await } else { self.take_all(&mut stop).await };
         }
         if outcome.is_ok() {
             outcome = self.fold.idle(&self.cursors, true).map_err(|e| e.to_string());
@@ -270,13 +168,34 @@ impl<F: Fold> Follower<F> {
         self.fold
     }
 
+    /// Takes batches as they come.
+    async fn take_all(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), String> {
+        let (batches, mut arrivals) = mpsc::channel(READ_AHEAD_BATCHES * self.partitions.len());
+        for index in 0..self.partitions.len() {
+            self.read_ahead(index, READ_BYTES, batches.clone());
+        }
+        drop(batches);
+        while !*stop.borrow() {
+            match next_arrival(&mut arrivals, stop).await? {
+                Some(arrival) => self.handle(arrival, stop).await?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts to read a partition ahead, `bytes` at a time.
+    fn read_ahead(&self, index: usize, bytes: usize, batches: mpsc::Sender<Arrival>) {
+        let at = TopicPartition::new(&self.topic, self.partitions[index]);
+        let (journal, env) = (self.journal.clone(), self.env.clone());
+        let reader = ReadAhead { index, at, bytes, journal, env, batches };
+        self.env.spawn("follower-read", Box::pin(reader.run(self.cursors[index].next)));
+    }
+
     async fn handle(&mut self, arrival: Arrival, stop: &watch::Receiver<bool>) -> Result<(), String> {
         let Arrival { index, result } = arrival;
         match result {
-            Ok(batch) if batch.records.is_empty() => {
-                self.observe_tail().await?;
-                self.retry(stop, |this| this.fold.idle(&this.cursors, false)).await?;
-            }
+            Ok(batch) if batch.records.is_empty() => self.look_around(stop).await?,
             Ok(batch) => {
                 for (i, record) in batch.records.iter().enumerate() {
                     let after = batch.records.get(i + 1).map_or(batch.next, |next| next.offset);
@@ -287,17 +206,33 @@ impl<F: Fold> Follower<F> {
                 self.retry(stop, |this| this.fold.commit(&this.cursors)).await?;
                 self.observe_tail().await?;
             }
-            Err(JournalError::Trimmed { from, start }) => {
-                tracing::warn!(follower = self.name, %from, %start, "records were trimmed before they were applied");
-                self.progress.gaps.fetch_add(1, Relaxed);
-                let partition = self.partitions[index];
-                self.retry(stop, |this| this.fold.gap(partition, from, start)).await?;
-                self.cursors[index].next = start;
-            }
+            Err(JournalError::Trimmed { from, start }) => self.pass_gap(index, from, start, stop).await?,
             Err(error) => return Err(error.to_string()),
         }
         self.publish();
         self.hold();
+        Ok(())
+    }
+
+    /// Nothing has arrived for a while.
+    async fn look_around(&mut self, stop: &watch::Receiver<bool>) -> Result<(), String> {
+        self.observe_tail().await?;
+        self.retry(stop, |this| this.fold.idle(&this.cursors, false)).await
+    }
+
+    /// Reads on behind records that are gone.
+    async fn pass_gap(
+        &mut self,
+        index: usize,
+        from: Offset,
+        start: Offset,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<(), String> {
+        tracing::warn!(follower = self.name, %from, %start, "records were trimmed before they were applied");
+        self.progress.gaps.fetch_add(1, Relaxed);
+        let partition = self.partitions[index];
+        self.retry(stop, |this| this.fold.gap(partition, from, start)).await?;
+        self.cursors[index].next = start;
         Ok(())
     }
 
@@ -433,67 +368,19 @@ impl<F: Fold> Follower<F> {
     }
 }
 
-/// Applied records per second over the last seconds.
-#[derive(Default)]
-struct Rate {
-    since: Duration,
-    from: u64,
-    per_second_millis: u64,
-}
-
-impl Rate {
-    /// Thousandths of records per second, measured over windows of about a second.
-    fn observe(&mut self, now: Duration, applied: u64) -> u64 {
-        let window = now.saturating_sub(self.since);
-        if window >= Duration::from_secs(1) {
-            let applied_millis = applied.saturating_sub(self.from).saturating_mul(1_000_000);
-            self.per_second_millis = applied_millis / window.as_millis().max(1) as u64;
-            (self.since, self.from) = (now, applied);
+/// The next read; `None` when the follower is to stop.
+async fn next_arrival(
+    arrivals: &mut mpsc::Receiver<Arrival>,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<Option<Arrival>, String> {
+    loop {
+        if *stop.borrow_and_update() {
+            return Ok(None);
         }
-        self.per_second_millis
-    }
-}
-
-/// One read of a partition.
-struct Arrival {
-    index: usize,
-    result: Result<Batch, JournalError>,
-}
-
-/// Reads a partition ahead of the fold.
-struct ReadAhead {
-    index: usize,
-    at: TopicPartition,
-    journal: Arc<dyn Journal>,
-    env: Arc<dyn Env>,
-    batches: mpsc::Sender<Arrival>,
-}
-
-impl ReadAhead {
-    /// Ends when the follower is gone or after an error that will not pass.
-    async fn run(self, mut from: Offset) {
-        let limits = ReadLimits { bytes: READ_BYTES, wait: READ_WAIT };
-        loop {
-            let result = self.journal.read(&self.at, from, limits).await;
-            let again = match &result {
-                Ok(batch) => {
-                    from = batch.next;
-                    true
-                }
-                Err(JournalError::Trimmed { start, .. }) => {
-                    from = *start;
-                    true
-                }
-                Err(error) if error.kind() == ErrorKind::Retry => {
-                    tracing::warn!(topic = self.at.topic, partition = self.at.partition, %error, "journal read failed");
-                    self.env.sleep(RETRY_PAUSE).await;
-                    continue;
-                }
-                Err(_) => false,
-            };
-            if self.batches.send(Arrival { index: self.index, result }).await.is_err() || !again {
-                return;
-            }
+        tokio::select! {
+            biased;
+            changed = stop.changed() => if changed.is_err() { return Ok(None) },
+            arrival = arrivals.recv() => return arrival.map(Some).ok_or_else(|| "the journal is closed".to_owned()),
         }
     }
 }
