@@ -21,6 +21,7 @@ use crate::error::{DeployError, InstallError, RuntimeError};
 use crate::guest::{Instance, Limits, LogLine, Logs, Plugin, World, engine};
 use crate::history::History;
 use crate::operator::fold::Surroundings;
+use crate::operator::layout::Layout;
 use crate::operator::spec::{DeployRequest, Spec};
 use crate::operator::start::Start;
 use crate::operator::status::OperatorStatus;
@@ -263,6 +264,13 @@ impl Runtime {
         self.config.dir.join(RERUNS)
     }
 
+    /// The instances of an operator.
+    pub(crate) fn layout_of(&self, definition: &OperatorDefinition) -> Layout {
+        // A definition that cannot be read says so when its instances start.
+        let request: Option<DeployRequest> = serde_json::from_str(&definition.config).ok();
+        Layout { merges: request.is_some_and(|request| request.merge_partitions), partitions: self.around.partitions }
+    }
+
     /// The plugin and the parsed request of a definition. Compiles: only on an operator's own thread.
     pub(crate) fn load(&self, definition: &OperatorDefinition) -> Result<(Arc<Plugin>, Arc<Spec>), String> {
         let request: DeployRequest = serde_json::from_str(&definition.config)
@@ -391,6 +399,8 @@ impl Runtime {
             hash: definition.plugin_hash.clone(),
             world: info.map_or_else(|| World::Calculation.name().to_owned(), |info| info.world),
             state: if is_paused { "paused" } else { "running" },
+            merges_partitions: self.layout_of(definition).merges,
+            waits_for_partition: None,
             lag_records: 0,
             staleness_ms: None,
             falls_off_in_ms: None,

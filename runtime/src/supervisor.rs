@@ -5,6 +5,7 @@
 //! what the other one has appended already is computed again and dropped by every follower.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use crate::operator::calculation::GuestFactory;
 use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::OperatorFold;
+use crate::operator::layout::{Begin, Layout};
 use crate::operator::status::Shared;
 use crate::runtime::Runtime;
 use crate::shared_plugins;
@@ -36,16 +38,17 @@ pub(crate) struct Supervisor {
 struct Entry {
     generation: u64,
     state: Option<OperatorState>,
+    layout: Layout,
     shared: Arc<Shared>,
     running: Vec<Running>,
 }
 
-/// The thread of an operator in one partition. It may have ended by a failure.
+/// The thread of one instance of an operator. It may have ended by a failure.
 struct Running {
     stop: watch::Sender<bool>,
     task: Task,
     shared: Arc<Shared>,
-    partition: u32,
+    instance: u32,
 }
 
 /// Stops threads, each with a last checkpoint.
@@ -53,9 +56,9 @@ async fn stop_all(threads: Vec<Running>) {
     for running in &threads {
         running.stop.send_replace(true);
     }
-    for Running { task, shared, partition, .. } in threads {
+    for Running { task, shared, instance, .. } in threads {
         task.join().await;
-        *shared.partitions[partition as usize].progress.lock() = None;
+        *shared.instances[instance as usize].progress.lock() = None;
     }
 }
 
@@ -84,7 +87,7 @@ impl Supervisor {
         };
         let has_failed = entry.shared.failure.lock().take().is_some();
         let shared = entry.shared.clone();
-        let is_stopped = |part: &mut Running| match &*shared.partitions[part.partition as usize].progress.lock() {
+        let is_stopped = |part: &mut Running| match &*shared.instances[part.instance as usize].progress.lock() {
             Some(progress) => progress.is_stopped(),
             None => has_failed,
         };
@@ -99,25 +102,33 @@ impl Supervisor {
             let is_current = definition.is_some_and(|definition| {
                 definition.generation == entry.generation && definition.operator_state() == entry.state
             });
-            outdated.extend(entry.running.extract_if(.., |part| !is_current || !owned.contains(&part.partition)));
+            let layout = entry.layout;
+            outdated.extend(entry.running.extract_if(.., |part| !is_current || !layout.is_here(part.instance, owned)));
         }
         outdated
     }
 }
 
-/// Where an operator starts in a partition when it has no checkpoint there.
+/// Where an instance starts when it has no checkpoint.
 ///
 /// # Errors
 /// When that was said of another journal, of which this one is a copy.
-fn begin(definition: &OperatorDefinition, partition: u32, journal: JournalIdentity) -> Result<Cursor, String> {
-    let at = |values: &[u64]| values.get(partition as usize).copied();
-    match (at(&definition.start_offsets), at(&definition.start_ordinals)) {
-        (Some(_), Some(_)) if definition.start_journal != journal.id => {
-            Err("it was deployed to start at a place in another journal: deploy it again".to_owned())
+fn begin(definition: &OperatorDefinition, reads: Range<u32>, journal: JournalIdentity) -> Result<Begin, String> {
+    let begin_in = |partition: u32| {
+        let at = |values: &[u64]| values.get(partition as usize).copied();
+        match (at(&definition.start_offsets), at(&definition.start_ordinals)) {
+            (Some(_), Some(_)) if definition.start_journal != journal.id => {
+                Err("it was deployed to start at a place in another journal: deploy it again".to_owned())
+            }
+            (Some(offset), Some(ordinal)) => Ok(Cursor::at(Offset(offset), ordinal)),
+            _ => Ok(Cursor::default()),
         }
-        (Some(offset), Some(ordinal)) => Ok(Cursor::at(Offset(offset), ordinal)),
-        _ => Ok(Cursor::default()),
-    }
+    };
+    let cut_in = |partition: u32| {
+        let cut = definition.cut_offsets.get(partition as usize).copied().unwrap_or(0);
+        Offset(if definition.shadow { u64::MAX } else { cut })
+    };
+    Ok(Begin { cursors: reads.clone().map(begin_in).collect::<Result<_, _>>()?, cuts: reads.map(cut_in).collect() })
 }
 
 /// Names of the directories with the checkpoints that a definition needs: its own, those of the version that it can be
@@ -127,12 +138,6 @@ fn checkpoint_dirs(definition: &OperatorDefinition) -> Vec<String> {
     let previous = OperatorDefinition::parse(&definition.previous).map_or(0, |previous| previous.generation);
     let generations = [definition.generation, previous, definition.load_from];
     generations.into_iter().filter(|number| *number > 0).map(|number| format!("{name}-{number}")).collect()
-}
-
-/// Outputs of inputs before this are on trial.
-fn cut(definition: &OperatorDefinition, partition: u32) -> Offset {
-    let cut = definition.cut_offsets.get(partition as usize).copied().unwrap_or(0);
-    Offset(if definition.shadow { u64::MAX } else { cut })
 }
 
 impl Runtime {
@@ -191,11 +196,10 @@ impl Runtime {
     fn match_one(self: &Arc<Self>, supervisor: &mut Supervisor, definition: &OperatorDefinition, owned: &[u32]) {
         let state = definition.operator_state();
         let name = definition.name.clone();
-        let new = || Entry {
-            generation: definition.generation,
-            state: None,
-            shared: Shared::new(self.around.partitions),
-            running: Vec::new(),
+        let new = || {
+            let layout = self.layout_of(definition);
+            let shared = Shared::new(layout.instances());
+            Entry { generation: definition.generation, state: None, layout, shared, running: Vec::new() }
         };
         let entry = supervisor.operators.entry(name).or_insert_with(new);
         if entry.generation != definition.generation {
@@ -206,42 +210,44 @@ impl Runtime {
             *entry.shared.failure.lock() = None;
         }
         if state == Some(OperatorState::Running) {
-            let is_new = |partition: &&u32| entry.running.iter().all(|part| part.partition != **partition);
-            let new: Vec<_> = owned.iter().filter(is_new).collect();
-            entry.running.extend(new.into_iter().map(|partition| self.start(definition, *partition, &entry.shared)));
+            let is_new = |instance: &u32| entry.running.iter().all(|part| part.instance != *instance);
+            let here = (0..entry.layout.instances()).filter(|instance| entry.layout.is_here(*instance, owned));
+            let new: Vec<_> = here.filter(is_new).collect();
+            entry.running.extend(new.into_iter().map(|instance| self.start(definition, instance, &entry.shared)));
         }
     }
 
-    fn start(self: &Arc<Self>, definition: &OperatorDefinition, partition: u32, shared: &Arc<Shared>) -> Running {
+    fn start(self: &Arc<Self>, definition: &OperatorDefinition, instance: u32, shared: &Arc<Shared>) -> Running {
         let (stop, stopped) = watch::channel(false);
         let (runtime, definition, shared) = (self.clone(), definition.clone(), shared.clone());
-        let (name, sharing) = (format!("op-{}-{partition}", definition.name), shared.clone());
-        tracing::info!(operator = definition.name, generation = definition.generation, partition, "operator started");
+        let (name, sharing) = (format!("op-{}-{instance}", definition.name), shared.clone());
+        tracing::info!(operator = definition.name, generation = definition.generation, instance, "operator started");
         let run = async move {
-            if let Err(reason) = runtime.follow(&definition, partition, &sharing, stopped).await {
+            if let Err(reason) = runtime.follow(&definition, instance, &sharing, stopped).await {
                 sharing.fail(&definition.name, reason);
             }
         };
         let task = self.around.env.spawn_thread(&name, Box::pin(run));
-        Running { stop, task, shared, partition }
+        Running { stop, task, shared, instance }
     }
 
-    /// One operator in one partition, on its own thread, until it is stopped.
+    /// One instance of an operator, on its own thread, until it is stopped.
     async fn follow(
         &self,
         definition: &OperatorDefinition,
-        partition: u32,
+        instance: u32,
         shared: &Arc<Shared>,
         stopped: watch::Receiver<bool>,
     ) -> Result<(), String> {
         self.fetch(&definition.plugin_hash).await?;
         let (plugin, spec) = self.load(definition)?;
         let dir = self.operator_dir(&spec.name, definition.generation);
-        let checkpoints = CheckpointFile::new(&dir, partition);
-        let (around, begin) = (&self.around, begin(definition, partition, self.around.journal.identity())?);
-        let place = (begin, cut(definition, partition));
-        let opened = OperatorFold::open(around, (plugin, spec.clone()), partition, checkpoints, shared.clone(), place);
-        let (mut fold, mut cursor) = opened?;
+        let checkpoints = CheckpointFile::new(&dir, instance);
+        let around = &self.around;
+        let reads = spec.layout(around.partitions).read_by(instance);
+        let begin = begin(definition, reads.clone(), around.journal.identity())?;
+        let opened = OperatorFold::open(around, (plugin, spec.clone()), instance, checkpoints, shared.clone(), begin);
+        let (mut fold, mut cursors) = opened?;
         if definition.load_from > 0 && fold.is_fresh() {
             let present = self.definition(base_name(&definition.name));
             let present = present.filter(|present| present.generation == definition.load_from);
@@ -250,13 +256,15 @@ impl Runtime {
             let logs = shared.logs.clone();
             let from = GuestFactory { plugin, spec: old, logs, env: around.env.clone() };
             let dir = self.operator_dir(&spec.name, definition.load_from);
-            cursor = fold.inherit(&from, &CheckpointFile::new(&dir, partition))?;
+            cursors = fold.inherit(&from, &CheckpointFile::new(&dir, instance))?;
         }
         let name = format!("operator {}", definition.name);
         let (journal, env) = (self.around.journal.clone(), self.around.env.clone());
-        let follower = Follower::new(&name, TOPIC_DATA, vec![partition], vec![cursor], fold, journal, env)
+        let merges = reads.len() > 1;
+        let follower = Follower::new(&name, TOPIC_DATA, reads.collect(), cursors, fold, journal, env)
             .holding_as(&self.holder(&definition.name));
-        *shared.partitions[partition as usize].progress.lock() = Some(follower.progress());
+        let follower = if merges { follower.merging() } else { follower };
+        *shared.instances[instance as usize].progress.lock() = Some(follower.progress());
         follower.run(stopped).await;
         Ok(())
     }

@@ -27,7 +27,7 @@ use crate::error::DeployError;
 use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::spec::DeployRequest;
 use crate::operator::start::Start;
-use crate::operator::status::OperatorStatus;
+use crate::operator::status::{InstanceStatus, OperatorStatus};
 use crate::runtime::Runtime;
 
 /// What the name of a shadow ends with; names of operators cannot.
@@ -66,8 +66,9 @@ impl Runtime {
             definition.load_from = present.generation;
             self.check_durable(&definition, &present)?;
             let dir = self.operator_dir(&present.name, present.generation);
+            let instances = self.layout_of(&present).instances();
             self.wait_until("the present version has written a checkpoint", || {
-                (0..self.around.partitions).all(|partition| CheckpointFile::new(&dir, partition).is_there())
+                (0..instances).all(|instance| CheckpointFile::new(&dir, instance).is_there())
             })
             .await?;
         }
@@ -250,8 +251,9 @@ impl Runtime {
     pub(crate) fn offsets_of(&self, definition: &OperatorDefinition) -> Option<Vec<Offset>> {
         let supervisor = self.supervisor.lock();
         let shared = supervisor.shared_of(&definition.name, definition.generation)?;
-        let next = |progress: &std::sync::Arc<tidemill_journal::Progress>| progress.offsets().first().copied();
-        shared.partitions.iter().map(|partition| partition.progress.lock().as_ref().and_then(next)).collect()
+        let progress = |instance: &InstanceStatus| instance.progress.lock().as_ref().map(|progress| progress.offsets());
+        let all: Option<Vec<_>> = shared.instances.iter().map(progress).collect();
+        Some(all?.concat())
     }
 
     /// Pauses an operator and waits until it has stopped.
@@ -276,18 +278,20 @@ impl Runtime {
         let (name, generation) = (&definition.name, definition.generation);
         let (_, spec) = self.load(definition).map_err(DeployError::invalid)?;
         let dir = self.operator_dir(base_name(name), generation);
+        let layout = spec.layout(self.around.partitions);
         let mut offsets = Vec::new();
-        for partition in 0..self.around.partitions {
-            let loaded = CheckpointFile::new(&dir, partition).read(&spec);
+        for instance in 0..layout.instances() {
+            let loaded = CheckpointFile::new(&dir, instance).read(&spec);
             let loaded = loaded.map_err(|error| DeployError::invalid(error.to_string()))?;
-            let begin = definition.start_offsets.get(partition as usize).copied().unwrap_or(0);
-            offsets.push(match loaded {
-                None => Offset(begin),
+            let begin = |partition: u32| definition.start_offsets.get(partition as usize).copied().unwrap_or(0);
+            match loaded {
+                None => offsets.extend(layout.read_by(instance).map(|partition| Offset(begin(partition)))),
                 Some(saved) => {
-                    let cursor = Cursor::decode(&saved.cursor);
-                    cursor.map_err(|error| DeployError::invalid(error.to_string()))?.next
+                    let cursors = Cursor::decode_all(&saved.cursor);
+                    let cursors = cursors.map_err(|error| DeployError::invalid(error.to_string()))?;
+                    offsets.extend(cursors.iter().map(|cursor| cursor.next));
                 }
-            });
+            }
         }
         Ok(offsets)
     }

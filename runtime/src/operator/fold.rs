@@ -1,4 +1,4 @@
-//! An operator in one partition, as a fold over the journal.
+//! An instance of an operator, as a fold over the journal: over one partition, or over all of them in one order.
 //!
 //! The steps of a record: what it means to this operator; what its guest makes of it; where the outputs go. Invariants:
 //! - a record that fails leaves the state as it was, or comes again and is taken up where it failed;
@@ -6,24 +6,26 @@
 //!   covers never has to be computed again; it counts once it is durable itself, which another thread sees to;
 //! - what fails there costs neither outputs nor state: the next checkpoint is a whole one.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tidemill_journal::{ApplyError, Catalog, Cursor, Env, Fold, Journal, TOPIC_DATA, TOPIC_QUARANTINE, TopicPartition};
-use tidemill_model::{NewRecord, Offset, ProducerId, Record};
+use tidemill_journal::{ApplyError, Catalog, Cursor, Env, Fold, Journal, TOPIC_QUARANTINE, TopicPartition};
+use tidemill_model::{NewRecord, Offset, ProducerId, Record, RecordKind};
 
 use crate::guest::{OutputRows, Plugin, World};
 use crate::history::History;
-use crate::operator::aggregation::{Aggregation, Holding};
+use crate::operator::aggregation::{Aggregation, Holding, Horizon};
 use crate::operator::bytes::{Bytes, Damaged};
 use crate::operator::calculation::{Applied, Calculation, GuestFactory};
 use crate::operator::checkpoint::{CheckpointFile, Frame, Keeper, Outcome, Saved};
 use crate::operator::inputs::{Inputs, of_journal};
+use crate::operator::layout::Begin;
 use crate::operator::outputs::{Outputs, producer, withdrawer};
 use crate::operator::refused::{self, RefusedRows};
 use crate::operator::spec::Spec;
-use crate::operator::status::{PartitionStatus, Shared};
+use crate::operator::status::{InstanceStatus, Shared};
 use crate::operator::wait::block_on;
 
 /// A checkpoint may take this share of the time: the next one waits so many times as long as the last one took.
@@ -49,9 +51,11 @@ enum Kernel {
     Aggregation(Box<Aggregation>),
 }
 
-/// An operator in one partition.
+/// An instance of an operator.
 pub(crate) struct OperatorFold {
-    partition: u32,
+    instance: u32,
+    /// The partitions that it reads.
+    reads: Range<u32>,
     spec: Arc<Spec>,
     inputs: Inputs,
     kernel: Kernel,
@@ -60,16 +64,16 @@ pub(crate) struct OperatorFold {
     own: Vec<ProducerId>,
     rows: OutputRows,
     /// The record whose outputs are in `rows`, not yet handed over, and the newest time in it.
-    computed: Option<(Offset, Option<i64>)>,
+    computed: Option<(u32, Offset, Option<i64>)>,
     /// What has to be in the quarantine before those outputs are handed over.
     quarantine: Option<NewRecord>,
     journal: Arc<dyn Journal>,
     /// A record has been begun and not finished: the state fits no cursor.
     is_midway: bool,
     keeper: Keeper,
-    /// Where the last capture reads on, and the last one that is durable.
-    captured: Offset,
-    persisted: Offset,
+    /// Where the last capture reads on, and the last one that is durable, per partition.
+    captured: Vec<Offset>,
+    persisted: Vec<Offset>,
     next_checkpoint: Duration,
     every: Duration,
     shared: Arc<Shared>,
@@ -77,28 +81,29 @@ pub(crate) struct OperatorFold {
 }
 
 impl OperatorFold {
-    /// Starts the guest and takes up the last checkpoint. Returns the cursor to read on from; `begin` if there is none.
+    /// Starts the guest and takes up the last checkpoint. Returns the cursors to read on from; those of `begin` if there is
+    /// none.
     ///
     /// # Errors
     /// The reason, for people.
     pub(crate) fn open(
         around: &Surroundings,
         (plugin, spec): (Arc<Plugin>, Arc<Spec>),
-        partition: u32,
+        instance: u32,
         checkpoints: CheckpointFile,
         shared: Arc<Shared>,
-        (begin, cut): (Cursor, Offset),
-    ) -> Result<(Self, Cursor), String> {
+        begin: Begin,
+    ) -> Result<(Self, Vec<Cursor>), String> {
         let env = around.env.clone();
+        let reads = spec.layout(around.partitions).read_by(instance);
         let factory = GuestFactory { plugin, spec: spec.clone(), logs: shared.logs.clone(), env: env.clone() };
         let kernel = match spec.world {
             World::Calculation => {
                 Calculation::new(factory).map(|calculation| Kernel::Calculation(Box::new(calculation)))
             }
             World::Aggregation => {
-                let history = around.history.clone();
-                let holding = Holding::default();
-                Aggregation::new(factory, partition, history, shared.clone(), holding)
+                let horizon = Horizon::new(around.history.clone(), around.partitions);
+                Aggregation::new(factory, instance, horizon, shared.clone(), Holding::default())
                     .map(|aggregation| Kernel::Aggregation(Box::new(aggregation)))
             }
         };
@@ -107,10 +112,10 @@ impl OperatorFold {
         let opened = Keeper::open(checkpoints, &spec, env.clone());
         let (keeper, saved) = opened.map_err(|error| error.to_string())?;
         let mut fold = Self {
-            partition,
+            instance,
             inputs: Inputs::new(spec.clone(), catalog.clone()),
             kernel: kernel.map_err(|error| error.to_string())?,
-            outputs: Outputs::new(spec.clone(), catalog, journal, (partition, cut), around.partitions),
+            outputs: Outputs::new(spec.clone(), catalog, journal, (reads.clone(), &begin.cuts), around.partitions),
             own: (0..around.partitions)
                 .flat_map(|p| [producer, withdrawer].map(|of| of(&spec, around.journal.identity(), p)))
                 .collect(),
@@ -122,43 +127,60 @@ impl OperatorFold {
             next_checkpoint: env.monotonic() + every,
             every,
             keeper,
-            captured: Offset(0),
-            persisted: Offset(0),
+            captured: Vec::new(),
+            persisted: Vec::new(),
+            reads,
             spec,
             shared,
             env,
         };
-        let cursor = match saved {
-            None => begin,
+        let cursors = match saved {
+            None => begin.cursors,
             Some(saved) => {
-                let cursor = fold.decode(&saved).map_err(|reason| fold.keeper.error(reason).to_string())?;
-                let input = TopicPartition::new(TOPIC_DATA, partition);
-                fold.outputs.find_durable(&input, cursor.next).map_err(|error| error.to_string())?;
-                cursor
+                let cursors = fold.decode(&saved).map_err(|reason| fold.keeper.error(reason).to_string())?;
+                fold.outputs.find_durable(&offsets(&cursors)).map_err(|error| error.to_string())?;
+                cursors
             }
         };
-        fold.register()?;
-        (fold.captured, fold.persisted) = (cursor.next, cursor.next);
-        Ok((fold, cursor))
+        fold.begin_at(&cursors)?;
+        Ok((fold, cursors))
     }
 
-    /// Takes over the state of another version of the plugin, from its checkpoint. Returns the cursor to read on from.
+    /// It is about to read on from `cursors`.
+    fn begin_at(&mut self, cursors: &[Cursor]) -> Result<(), String> {
+        let offsets = offsets(cursors);
+        if let Kernel::Aggregation(aggregation) = &mut self.kernel {
+            aggregation.begin_at(self.reads.clone().zip(offsets.iter().copied()));
+        }
+        (self.captured, self.persisted) = (offsets.clone(), offsets);
+        self.register_outputs().map_err(|error| error.to_string())
+    }
+
+    /// The cursors in a checkpoint, one per partition that it reads.
+    fn cursors_in(&self, saved: &Saved) -> Result<Vec<Cursor>, String> {
+        let cursors = Cursor::decode_all(&saved.cursor).map_err(|error| error.to_string())?;
+        match cursors.len() == self.reads.len() {
+            true => Ok(cursors),
+            false => Err(format!("checkpoint has {} cursors instead of {}", cursors.len(), self.reads.len())),
+        }
+    }
+
+    /// Takes over the state of another version of the plugin, from its checkpoint. Returns the cursors to read on from.
     ///
     /// # Errors
     /// The reason, for people.
-    pub(crate) fn inherit(&mut self, from: &GuestFactory, checkpoint: &CheckpointFile) -> Result<Cursor, String> {
+    pub(crate) fn inherit(&mut self, from: &GuestFactory, checkpoint: &CheckpointFile) -> Result<Vec<Cursor>, String> {
         let saved = checkpoint.read(&from.spec).map_err(|error| error.to_string())?;
         let saved = saved.ok_or("the version before has no checkpoint yet: try again in a moment")?;
-        let cursor = Cursor::decode(&saved.cursor).map_err(|error| error.to_string())?;
+        let cursors = self.cursors_in(&saved)?;
         self.inputs.decode(&mut Bytes::new(&saved.places)).map_err(|error| error.to_string())?;
         let groups = self.inputs.groups().len() as u32;
         match &mut self.kernel {
             Kernel::Calculation(calculation) => calculation.inherit(from, &saved, groups)?,
             Kernel::Aggregation(_) => return Err("an aggregation has no state to take over".to_owned()),
         }
-        self.register()?;
-        (self.captured, self.persisted) = (cursor.next, cursor.next);
-        Ok(cursor)
+        self.begin_at(&cursors)?;
+        Ok(cursors)
     }
 
     /// Whether it has taken up a checkpoint of its own.
@@ -166,20 +188,16 @@ impl OperatorFold {
         self.keeper.is_fresh()
     }
 
-    fn register(&mut self) -> Result<(), String> {
-        self.register_outputs().map_err(|error| error.to_string())
-    }
-
     /// Registers the outputs of groups that are new; a name that is taken costs only that output.
     fn register_outputs(&mut self) -> Result<(), ApplyError> {
         for refusal in self.outputs.register(self.inputs.groups())? {
-            self.shared.error(self.partition, format!("output dropped: {refusal}"));
+            self.shared.error(self.instance, format!("output dropped: {refusal}"));
         }
         Ok(())
     }
 
     /// Computes the outputs of a record into `rows`.
-    fn compute(&mut self, record: &Record) -> Result<Option<i64>, ApplyError> {
+    fn compute(&mut self, partition: u32, record: &Record) -> Result<Option<i64>, ApplyError> {
         self.rows.clear();
         let event = self.inputs.read(record)?;
         self.register_outputs()?;
@@ -187,47 +205,47 @@ impl OperatorFold {
         let applied = match &mut self.kernel {
             Kernel::Calculation(calculation) => calculation.apply(record, inputs, &event, rows, &mut self.keeper)?,
             Kernel::Aggregation(aggregation) => {
-                let (rows_in, newest) = aggregation.apply(record, inputs, &event, rows)?;
+                let (rows_in, newest) = aggregation.apply(partition, record, inputs, &event, rows)?;
                 Applied { rows_in, newest, refused: Vec::new() }
             }
         };
-        self.quarantine = self.report(record.offset, &applied.refused);
-        let counters = &self.shared.partitions[self.partition as usize].counters;
+        self.quarantine = self.report(partition, record.offset, &applied.refused);
+        let counters = &self.instance_status().counters;
         counters.rows_in.fetch_add(applied.rows_in, Relaxed);
         counters.rows_out.fetch_add(self.rows.times.len() as u64, Relaxed);
         Ok(applied.newest)
     }
 
     /// Tells people of rows that were refused. Returns the entry for them.
-    fn report(&self, offset: Offset, refused: &[RefusedRows]) -> Option<NewRecord> {
+    fn report(&self, partition: u32, offset: Offset, refused: &[RefusedRows]) -> Option<NewRecord> {
         if refused.is_empty() {
             return None;
         }
         let rows = refused.iter().map(RefusedRows::len).sum::<usize>();
         let reasons: Vec<_> = refused.iter().map(|refused| refused.describe(self.inputs.catalog())).collect();
         let reason: String = reasons.join("; ").chars().take(REASON_CHARS_MAX).collect();
-        let (operator, partition) = (&self.spec.name, self.partition);
-        tracing::warn!(operator, partition, %offset, rows, reason, "rows quarantined");
-        self.partition_status().counters.quarantined_rows.fetch_add(rows as u64, Relaxed);
-        self.shared.error(partition, format!("record at {offset}: {reason}"));
+        tracing::warn!(operator = self.spec.name, partition, %offset, rows, reason, "rows quarantined");
+        self.instance_status().counters.quarantined_rows.fetch_add(rows as u64, Relaxed);
+        self.shared.error(self.instance, format!("record at {offset}: {reason}"));
         let journal = self.journal.identity();
         Some(refused::entry(&self.spec, journal, (partition, offset), refused, &reason))
     }
 
-    fn compute_and_emit(&mut self, record: &Record) -> Result<Option<i64>, ApplyError> {
+    fn compute_and_emit(&mut self, partition: u32, record: &Record) -> Result<Option<i64>, ApplyError> {
         let newest = match self.computed {
-            Some((offset, newest)) if offset == record.offset => newest,
-            _ => self.compute(record)?,
+            Some((of, offset, newest)) if (of, offset) == (partition, record.offset) => newest,
+            _ => self.compute(partition, record)?,
         };
-        self.computed = Some((record.offset, newest));
+        self.computed = Some((partition, record.offset, newest));
         if let Some(entry) = &self.quarantine {
             let at = TopicPartition::new(TOPIC_QUARANTINE, 0);
             block_on(self.journal.append(&at, vec![entry.clone()])).map_err(of_journal)?;
             self.quarantine = None;
         }
         if !self.rows.is_empty() {
-            let lost = self.outputs.emit(record, &self.rows)?;
-            self.shared.partitions[self.partition as usize].counters.errors.fetch_add(lost, Relaxed);
+            let index = (partition - self.reads.start) as usize;
+            let lost = self.outputs.emit(index, record, &self.rows)?;
+            self.instance_status().counters.errors.fetch_add(lost, Relaxed);
         }
         self.computed = None;
         Ok(newest)
@@ -249,12 +267,13 @@ impl OperatorFold {
         let outcome = self.keeper.wait();
         self.take_note(outcome);
         self.outputs.flush()?;
-        if cursors[0].next > self.captured || self.keeper.wants_base() {
-            let frame = self.capture(&cursors[0]);
-            self.captured = frame.next;
+        let has_moved = cursors.iter().zip(&self.captured).any(|(cursor, captured)| cursor.next > *captured);
+        if has_moved || self.keeper.wants_base() {
+            let frame = self.capture(cursors);
+            self.captured.clone_from(&frame.next);
             self.keeper.write(frame);
         } else {
-            self.partition_status().checkpoint_at.store(self.env.now(), Relaxed);
+            self.instance_status().checkpoint_at.store(self.env.now(), Relaxed);
         }
         if stopping {
             let outcome = self.keeper.wait();
@@ -265,8 +284,8 @@ impl OperatorFold {
         Ok(())
     }
 
-    fn partition_status(&self) -> &PartitionStatus {
-        &self.shared.partitions[self.partition as usize]
+    fn instance_status(&self) -> &InstanceStatus {
+        &self.shared.instances[self.instance as usize]
     }
 
     fn take_note(&mut self, outcome: Option<Outcome>) {
@@ -274,23 +293,24 @@ impl OperatorFold {
             None => {}
             Some(Outcome::Durable(next)) => {
                 self.persisted = next;
-                self.partition_status().checkpoint_at.store(self.env.now(), Relaxed);
-                *self.partition_status().checkpoint_error.lock() = None;
+                self.instance_status().checkpoint_at.store(self.env.now(), Relaxed);
+                *self.instance_status().checkpoint_error.lock() = None;
             }
             Some(Outcome::Failed(reason)) => {
-                let (operator, partition) = (&self.spec.name, self.partition);
-                tracing::warn!(operator, partition, reason, "cannot write a checkpoint, the next one is a whole one");
-                *self.partition_status().checkpoint_error.lock() = Some(reason);
+                let (operator, instance) = (&self.spec.name, self.instance);
+                tracing::warn!(operator, instance, reason, "cannot write a checkpoint, the next one is a whole one");
+                *self.instance_status().checkpoint_error.lock() = Some(reason);
             }
         }
     }
 
     /// The state as it is now, or what has changed since the last capture.
-    fn capture(&mut self, cursor: &Cursor) -> Frame {
+    fn capture(&mut self, cursors: &[Cursor]) -> Frame {
         let is_base = self.keeper.wants_base()
             || matches!(&self.kernel, Kernel::Calculation(calculation) if calculation.wants_base());
-        let mut frame = Frame { is_base, next: cursor.next, cursor: cursor.encode(), ..Frame::default() };
-        self.partition_status().counters.encode(&mut frame.counters);
+        let cursor = cursors.iter().flat_map(Cursor::encode).collect();
+        let mut frame = Frame { is_base, next: offsets(cursors), cursor, ..Frame::default() };
+        self.instance_status().counters.encode(&mut frame.counters);
         frame.places = self.inputs.encode(is_base);
         match &mut self.kernel {
             Kernel::Calculation(calculation) => {
@@ -299,7 +319,7 @@ impl OperatorFold {
             }
             Kernel::Aggregation(aggregation) => aggregation.encode(&mut frame.state),
         }
-        self.partition_status().state_bytes.store(self.state_bytes(), Relaxed);
+        self.instance_status().state_bytes.store(self.state_bytes(), Relaxed);
         frame
     }
 
@@ -323,11 +343,11 @@ impl OperatorFold {
         }
     }
 
-    /// Takes over a checkpoint. Returns its cursor.
-    fn decode(&mut self, saved: &Saved) -> Result<Cursor, String> {
+    /// Takes over a checkpoint. Returns its cursors.
+    fn decode(&mut self, saved: &Saved) -> Result<Vec<Cursor>, String> {
         let damaged = |error: Damaged| format!("checkpoint is damaged: {error}");
-        let cursor = Cursor::decode(&saved.cursor).map_err(|error| error.to_string())?;
-        let counters = &self.shared.partitions[self.partition as usize].counters;
+        let cursors = self.cursors_in(saved)?;
+        let counters = &self.instance_status().counters;
         counters.decode(&mut Bytes::new(&saved.counters)).map_err(damaged)?;
         self.inputs.decode(&mut Bytes::new(&saved.places)).map_err(damaged)?;
         match &mut self.kernel {
@@ -340,19 +360,29 @@ impl OperatorFold {
                 }
             }
         }
-        Ok(cursor)
+        Ok(cursors)
+    }
+
+    /// Whether a record only says that time passes in a partition whose word does not count: of partitions that are merged,
+    /// each has its heartbeats, and a group that reads several of them would be silent too soon.
+    fn is_idle_talk(&self, partition: u32, record: &Record) -> bool {
+        partition != self.reads.start && record.kind() == Some(RecordKind::Heartbeat)
     }
 }
 
+fn offsets(cursors: &[Cursor]) -> Vec<Offset> {
+    cursors.iter().map(|cursor| cursor.next).collect()
+}
+
 impl Fold for OperatorFold {
-    fn apply(&mut self, _: u32, record: &Record) -> Result<Option<i64>, ApplyError> {
-        if self.own.contains(&record.producer) {
+    fn apply(&mut self, partition: u32, record: &Record) -> Result<Option<i64>, ApplyError> {
+        if self.own.contains(&record.producer) || self.is_idle_talk(partition, record) {
             return Ok(None);
         }
         self.is_midway = true;
-        let result = self.compute_and_emit(record);
+        let result = self.compute_and_emit(partition, record);
         if let Err(ApplyError::Refused(reason)) = &result {
-            self.shared.error(self.partition, format!("record at {}: {reason}", record.offset));
+            self.shared.error(self.instance, format!("record at {}: {reason}", record.offset));
         }
         self.is_midway = matches!(result, Err(ApplyError::Retry(_) | ApplyError::Halt(_)));
         result
@@ -360,7 +390,7 @@ impl Fold for OperatorFold {
 
     fn gap(&mut self, _: u32, from: Offset, to: Offset) -> Result<(), ApplyError> {
         // Nothing can be computed of what is gone; the follower counts and reports the gap.
-        self.shared.error(self.partition, format!("records from {from} to {to} were trimmed before they were read"));
+        self.shared.error(self.instance, format!("records from {from} to {to} were trimmed before they were read"));
         Ok(())
     }
 
@@ -375,6 +405,6 @@ impl Fold for OperatorFold {
     }
 
     fn needed_from(&self, _: &[Cursor]) -> Option<Vec<Offset>> {
-        Some(vec![self.persisted])
+        Some(self.persisted.clone())
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod calculation;
 pub(crate) mod checkpoint;
 pub(crate) mod fold;
 mod inputs;
+pub(crate) mod layout;
 pub(crate) mod outputs;
 mod refused;
 mod sift;

@@ -12,10 +12,10 @@
 //! one. So records become durable in the order of their sequences even if an append fails and is made again.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures::FutureExt;
-
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tidemill_journal::{
@@ -40,17 +40,24 @@ const WITHDRAWAL_BITS: u32 = 20;
 /// An output series, or nothing if its name is taken by a series of another type.
 type Output = Option<(SeriesId, u32)>;
 
-/// The outputs of one operator in one input partition.
+/// Where inputs come from, and in whose name their outputs go.
+struct Source {
+    at: TopicPartition,
+    producer: ProducerId,
+    withdrawer: ProducerId,
+    /// Outputs of inputs before this are on trial.
+    cut: Offset,
+}
+
+/// The outputs of one instance of an operator.
 pub(crate) struct Outputs {
     spec: Arc<Spec>,
     catalog: Arc<Catalog>,
     journal: Arc<dyn Journal>,
-    producer: ProducerId,
-    withdrawer: ProducerId,
+    /// By index of the input partition.
+    sources: Vec<Source>,
     /// `[group * ports + port]`
     series: Vec<Output>,
-    /// Outputs of inputs before this are on trial.
-    cut: Offset,
     /// Into the topic for outputs on trial, and into the data.
     shadow_lanes: Vec<Lane>,
     lanes: Vec<Lane>,
@@ -97,16 +104,21 @@ impl Outputs {
         spec: Arc<Spec>,
         catalog: Arc<Catalog>,
         journal: Arc<dyn Journal>,
-        (input_partition, cut): (u32, Offset),
+        (inputs, cuts): (Range<u32>, &[Offset]),
         partitions: u32,
     ) -> Self {
-        let producer = producer(&spec, journal.identity(), input_partition);
-        let withdrawer = withdrawer(&spec, journal.identity(), input_partition);
+        let source = |(partition, cut): (u32, &Offset)| Source {
+            at: TopicPartition::new(TOPIC_DATA, partition),
+            producer: producer(&spec, journal.identity(), partition),
+            withdrawer: withdrawer(&spec, journal.identity(), partition),
+            cut: *cut,
+        };
+        let sources = inputs.zip(cuts).map(source).collect();
         let lanes = |topic: &str| (0..partitions).map(|p| Lane::new(TopicPartition::new(topic, p))).collect();
         let (shadow_lanes, lanes) = (lanes(TOPIC_SHADOW), lanes(TOPIC_DATA));
         let builders = (0..partitions).map(|_| SamplesBuilder::new()).collect();
         let series = Vec::new();
-        Self { spec, catalog, journal, producer, withdrawer, series, cut, shadow_lanes, lanes, builders }
+        Self { spec, catalog, journal, sources, series, shadow_lanes, lanes, builders }
     }
 
     /// Registers the output series of groups that are new. Returns what was refused.
@@ -148,17 +160,19 @@ impl Outputs {
         Ok(refusals)
     }
 
-    /// Hands the outputs of a record to the journal. Returns how many rows had no series to go to.
+    /// Hands the outputs of a record to the journal; `index` is that of its partition. Returns how many rows had no series to
+    /// go to.
     ///
     /// # Errors
     /// When the journal does not take them now; nothing has changed then.
-    pub(crate) fn emit(&mut self, record: &Record, rows: &OutputRows) -> Result<u64, ApplyError> {
-        let lanes = if record.offset < self.cut { &mut self.shadow_lanes } else { &mut self.lanes };
+    pub(crate) fn emit(&mut self, index: usize, record: &Record, rows: &OutputRows) -> Result<u64, ApplyError> {
+        let is_on_trial = record.offset < self.sources[index].cut;
+        let lanes = if is_on_trial { &mut self.shadow_lanes } else { &mut self.lanes };
         for lane in &mut *lanes {
             lane.make_room(&self.journal)?;
         }
-        self.withdraw(record, &rows.withdrawn);
-        let lanes = if record.offset < self.cut { &mut self.shadow_lanes } else { &mut self.lanes };
+        self.withdraw(index, record, &rows.withdrawn);
+        let lanes = if is_on_trial { &mut self.shadow_lanes } else { &mut self.lanes };
         let (ports, mut first, mut lost) = (self.spec.outputs.len(), 0, 0);
         for [group, port, count] in &rows.runs {
             let run = first..first + *count as usize;
@@ -182,7 +196,7 @@ impl Outputs {
         for (builder, lane) in self.builders.iter_mut().zip(lanes) {
             if !builder.is_empty() {
                 lane.push(NewRecord {
-                    producer: self.producer,
+                    producer: self.sources[index].producer,
                     sequence: record.offset.0,
                     ..NewRecord::anonymous(RecordKind::Samples, builder.encode())
                 });
@@ -194,7 +208,7 @@ impl Outputs {
     }
 
     /// Makes deletions of what is taken back: one per range and partition, for all ports together.
-    fn withdraw(&mut self, record: &Record, withdrawn: &[Withdrawal]) {
+    fn withdraw(&mut self, index: usize, record: &Record, withdrawn: &[Withdrawal]) {
         let ports = self.spec.outputs.len();
         let mut deletions: Vec<(u32, DeleteRange)> = Vec::new();
         // A range that is open here has its deletions from here on.
@@ -218,37 +232,40 @@ impl Outputs {
             }
         }
         assert!(deletions.len() < 1 << WITHDRAWAL_BITS, "a record handles fewer windows");
-        let lanes = if record.offset < self.cut { &mut self.shadow_lanes } else { &mut self.lanes };
-        for (index, (partition, range)) in (0..).zip(deletions) {
+        let Source { withdrawer, cut, .. } = &self.sources[index];
+        let lanes = if record.offset < *cut { &mut self.shadow_lanes } else { &mut self.lanes };
+        for (number, (partition, range)) in (0..).zip(deletions) {
             lanes[partition as usize].push(NewRecord {
-                producer: self.withdrawer,
-                sequence: record.ordinal << WITHDRAWAL_BITS | index,
+                producer: *withdrawer,
+                sequence: record.ordinal << WITHDRAWAL_BITS | number,
                 ..NewRecord::anonymous(RecordKind::DeleteRange, range.to_payload())
             });
         }
     }
 
-    /// Finds out what was durable already when the operator was stopped behind its last checkpoint, which reads on at `from`.
-    /// Its records are made again and not handed over a second time: followers would drop them, and remember each one.
+    /// Finds out what was durable already when the operator was stopped behind its last checkpoint, which reads on at `from`
+    /// (per input partition). Its records are made again and not handed over a second time: followers would drop them, and
+    /// remember each one.
     ///
     /// # Errors
     /// When the journal cannot be read now.
-    pub(crate) fn find_durable(&mut self, input: &TopicPartition, from: Offset) -> Result<(), ApplyError> {
-        if from >= block_on(self.journal.bounds(input)).map_err(of_journal)?.durable {
+    pub(crate) fn find_durable(&mut self, from: &[Offset]) -> Result<(), ApplyError> {
+        // What is read a second time was appended at this time or later, and its outputs after that.
+        let mut since = None;
+        for (source, from) in self.sources.iter().zip(from) {
+            let time = block_on(ingest_time(&self.journal, &source.at, *from)).map_err(of_journal)?;
+            since = since.into_iter().chain(time).min();
+        }
+        let Some(since) = since else {
             // No input is read a second time, so no output is made a second time.
             return Ok(());
-        }
-        let producers = [self.producer, self.withdrawer];
-        let shadow_lanes: &mut [Lane] = if from < self.cut { &mut self.shadow_lanes } else { &mut [] };
+        };
+        let producers: Vec<_> = self.sources.iter().flat_map(|source| [source.producer, source.withdrawer]).collect();
+        let has_trial = self.sources.iter().zip(from).any(|(source, from)| *from < source.cut);
+        let shadow_lanes: &mut [Lane] = if has_trial { &mut self.shadow_lanes } else { &mut [] };
         for lane in shadow_lanes.iter_mut().chain(&mut self.lanes) {
             let bounds = block_on(self.journal.bounds(&lane.at)).map_err(of_journal)?;
-            // Outputs stand behind their inputs; in other partitions there is no telling where.
-            let mut next = if lane.at == *input { from.max(bounds.start) } else { bounds.start };
-            if lane.at != *input
-                && let Some(time) = block_on(ingest_time(&self.journal, input, from)).map_err(of_journal)?
-            {
-                next = block_on(self.journal.find(&lane.at, time)).map_err(of_journal)?;
-            }
+            let mut next = block_on(self.journal.find(&lane.at, since)).map_err(of_journal)?;
             while next < bounds.durable {
                 let batch = block_on(self.journal.read(&lane.at, next, ReadLimits::default())).map_err(of_journal)?;
                 for record in batch.records.iter().filter(|record| producers.contains(&record.producer)) {

@@ -9,6 +9,7 @@ use tidemill_model::{Selector, SeriesKey, ValueType};
 
 use crate::error::DeployError;
 use crate::guest::{About, Kind, Limits, Port, World};
+use crate::operator::layout::Layout;
 use crate::operator::start::Start;
 use crate::operator::windows::{Shape, WindowRequest};
 
@@ -52,6 +53,10 @@ pub struct DeployRequest {
     /// Series with equal values of these labels form a group; absent: every series is its own group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_by: Option<Vec<String>>,
+    /// One instance reads all partitions in one order, so that a group may have series in several of them: by the time of
+    /// appending, then by partition. Otherwise every partition has an instance of its own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub merge_partitions: bool,
     /// The output's measurement; `{measurement}` and `{operator}` are filled in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
@@ -82,6 +87,10 @@ pub struct DeployRequest {
     pub limits: Limits,
 }
 
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 /// A deployed operator, checked and parsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
@@ -96,6 +105,7 @@ pub(crate) struct Spec {
     /// What each output port carries.
     pub(crate) output_kinds: Vec<Kind>,
     pub(crate) group_by: Option<Vec<String>>,
+    merges: bool,
     pub(crate) template: String,
     pub(crate) params: String,
     /// `None` for calculations.
@@ -136,6 +146,7 @@ impl Spec {
             outputs: about.outputs.clone(),
             output_kinds: about.outputs.iter().map(|port| port.kind).collect(),
             group_by: request.group_by.clone(),
+            merges: request.merge_partitions,
             template,
             params: serde_json::Value::Object(request.params.clone()).to_string(),
             windows,
@@ -145,6 +156,11 @@ impl Spec {
             limits: request.limits,
             own,
         })
+    }
+
+    /// Its instances on a journal of so many partitions.
+    pub(crate) fn layout(&self, partitions: u32) -> Layout {
+        Layout { merges: self.merges, partitions }
     }
 
     /// The port that takes a series with values of this type, if any does.

@@ -20,7 +20,7 @@ const LISTED_WINDOWS_MAX: usize = 256;
 /// A window that was computed again or could not be computed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct WindowNote {
-    /// The partition of its inputs.
+    /// The partition of its inputs; 0 if the operator merges partitions.
     pub partition: u32,
     /// The first series of its group.
     pub series: String,
@@ -36,7 +36,7 @@ pub struct WindowNote {
     pub detail: Option<String>,
 }
 
-/// Counts of one operator in one partition; they survive restarts in its checkpoints.
+/// Counts of one instance of an operator; they survive restarts in its checkpoints.
 #[derive(Default, Debug)]
 pub(crate) struct Counters {
     pub(crate) rows_in: AtomicU64,
@@ -62,9 +62,9 @@ impl Counters {
     }
 }
 
-/// One partition's part of an operator.
+/// What one instance of an operator is doing.
 #[derive(Default, Debug)]
-pub(crate) struct PartitionStatus {
+pub(crate) struct InstanceStatus {
     pub(crate) counters: Counters,
     /// Windows that have no output.
     pub(crate) failed_windows: AtomicU64,
@@ -80,7 +80,7 @@ pub(crate) struct PartitionStatus {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) logs: Arc<Logs>,
-    pub(crate) partitions: Vec<PartitionStatus>,
+    pub(crate) instances: Vec<InstanceStatus>,
     pub(crate) last_error: Mutex<Option<String>>,
     /// The newest windows that were computed again or could not be.
     pub(crate) windows: Mutex<VecDeque<WindowNote>>,
@@ -89,10 +89,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(partitions: u32) -> Arc<Self> {
+    pub(crate) fn new(instances: u32) -> Arc<Self> {
         Arc::new(Self {
             logs: Arc::default(),
-            partitions: (0..partitions).map(|_| PartitionStatus::default()).collect(),
+            instances: (0..instances).map(|_| InstanceStatus::default()).collect(),
             last_error: Mutex::new(None),
             windows: Mutex::default(),
             failure: Mutex::new(None),
@@ -100,8 +100,8 @@ impl Shared {
     }
 
     /// Counts an error and remembers its text.
-    pub(crate) fn error(&self, partition: u32, reason: String) {
-        self.partitions[partition as usize].counters.errors.fetch_add(1, Relaxed);
+    pub(crate) fn error(&self, instance: u32, reason: String) {
+        self.instances[instance as usize].counters.errors.fetch_add(1, Relaxed);
         *self.last_error.lock() = Some(reason);
     }
 
@@ -143,6 +143,11 @@ pub struct OperatorStatus {
     pub world: String,
     /// `running`, `catching-up`, `paused` or `failed`.
     pub state: &'static str,
+    /// Whether it merges all partitions into one order.
+    pub merges_partitions: bool,
+    /// The partition that such a merge waits for: nothing has been appended there for seconds, not even a heartbeat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for_partition: Option<u32>,
     /// Durable records that it has not read, over all partitions.
     pub lag_records: u64,
     /// How long ago its newest input was stamped; absent before the first.
@@ -179,22 +184,23 @@ impl OperatorStatus {
     /// Fills in what the threads have written.
     pub(crate) fn fill(&mut self, shared: &Shared, now_ns: i64) {
         let sum = |count: fn(&Counters) -> &AtomicU64| -> u64 {
-            shared.partitions.iter().map(|partition| count(&partition.counters).load(Relaxed)).sum()
+            shared.instances.iter().map(|instance| count(&instance.counters).load(Relaxed)).sum()
         };
         self.rows_in = sum(|c| &c.rows_in);
         self.rows_out = sum(|c| &c.rows_out);
         self.late_rows = sum(|c| &c.late_rows);
         self.revised_windows = sum(|c| &c.revised_windows);
-        self.failed_windows = shared.partitions.iter().map(|partition| partition.failed_windows.load(Relaxed)).sum();
+        self.failed_windows = shared.instances.iter().map(|instance| instance.failed_windows.load(Relaxed)).sum();
         self.windows = shared.windows.lock().iter().cloned().collect();
         self.errors = sum(|c| &c.errors);
         self.quarantined_rows = sum(|c| &c.quarantined_rows);
         self.last_error = shared.last_error.lock().clone();
-        self.state_bytes = shared.partitions.iter().map(|partition| partition.state_bytes.load(Relaxed)).sum();
-        let oldest = shared.partitions.iter().map(|partition| partition.checkpoint_at.load(Relaxed)).min();
+        self.state_bytes = shared.instances.iter().map(|instance| instance.state_bytes.load(Relaxed)).sum();
+        let oldest = shared.instances.iter().map(|instance| instance.checkpoint_at.load(Relaxed)).min();
         self.checkpoint_age_ms = oldest.filter(|at| *at != 0).map(|at| (now_ns - at).max(0) / 1_000_000);
-        self.checkpoint_error = shared.partitions.iter().find_map(|p| p.checkpoint_error.lock().clone());
-        let progress: Vec<_> = shared.partitions.iter().filter_map(|p| p.progress.lock().clone()).collect();
+        self.checkpoint_error = shared.instances.iter().find_map(|p| p.checkpoint_error.lock().clone());
+        let progress: Vec<_> = shared.instances.iter().filter_map(|p| p.progress.lock().clone()).collect();
+        self.waits_for_partition = progress.iter().find_map(|p| p.waits_for());
         self.lag_records = progress.iter().map(|p| p.lag_records()).sum();
         self.staleness_ms = progress.iter().filter_map(|p| p.staleness(now_ns)).min().map(|ns| ns / 1_000_000);
         let falls_off_in = progress.iter().filter_map(|p| p.falls_off_in(now_ns)).min();

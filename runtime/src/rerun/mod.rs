@@ -23,6 +23,7 @@ use tidemill_model::{Offset, ProducerId, Record, RecordKind, TimeRange};
 use crate::error::DeployError;
 use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::{OperatorFold, Surroundings};
+use crate::operator::layout::Begin;
 use crate::operator::outputs::{producer, withdrawer};
 use crate::operator::status::Shared;
 use crate::rerun::captured::Captured;
@@ -44,14 +45,13 @@ const NEVER: Duration = Duration::from_secs(1 << 30);
 /// Times that a record is handed over before giving up; each waits for seconds.
 const ATTEMPTS_MAX: usize = 12;
 
-/// An operator in one partition that runs again from nothing.
+/// An instance of an operator that runs again from nothing.
 struct Rerun {
     fold: OperatorFold,
-    /// Counts records. Its captures need a place that moves, or what it keeps for a replay grows without end.
-    next: Offset,
+    /// They count records. Its captures need a place that moves, or what it keeps for a replay grows without end.
+    cursors: Vec<Cursor>,
     captured: Arc<Captured>,
     shared: Arc<Shared>,
-    partition: u32,
     dir: PathBuf,
 }
 
@@ -63,30 +63,43 @@ impl Drop for Rerun {
 }
 
 impl Rerun {
-    /// Starts the operator of `definition` in `partition`, with `dir` for its checkpoints. Compiles perhaps: only on a
-    /// thread of its own.
-    fn open(runtime: &Runtime, definition: &OperatorDefinition, partition: u32) -> Result<Self, DeployError> {
+    /// Starts an instance of the operator of `definition`. What it asks of replicas has applied `at_least`, and what it is
+    /// given. Compiles perhaps: only on a thread of its own.
+    fn open(
+        runtime: &Runtime,
+        definition: &OperatorDefinition,
+        instance: u32,
+        at_least: &[Offset],
+    ) -> Result<Self, DeployError> {
         let (plugin, spec) = runtime.load(definition).map_err(DeployError::invalid)?;
         let captured = Captured::new(runtime.around.journal.clone());
         let around = Surroundings { journal: captured.clone(), checkpoint_every: NEVER, ..runtime.around.clone() };
         let number = runtime.around.env.random();
         // Not among the operators': what is nobody's there is cleared away while nodes run.
         let dir = runtime.reruns_dir().join(format!("{number:016x}"));
-        let shared = Shared::new(runtime.around.partitions);
-        let checkpoints = CheckpointFile::new(&dir, partition);
-        let place = (Cursor::default(), Offset(0));
-        let opened = OperatorFold::open(&around, (plugin, spec), partition, checkpoints, shared.clone(), place);
-        let (fold, _) = opened.map_err(DeployError::invalid)?;
-        Ok(Self { fold, next: Offset(0), captured, shared, partition, dir })
+        let layout = spec.layout(runtime.around.partitions);
+        let shared = Shared::new(layout.instances());
+        let checkpoints = CheckpointFile::new(&dir, instance);
+        let reads = layout.read_by(instance);
+        let begin = Begin {
+            cursors: reads
+                .clone()
+                .map(|p| Cursor::at(at_least.get(p as usize).copied().unwrap_or_default(), 0))
+                .collect(),
+            ..Begin::earliest(reads.len())
+        };
+        let opened = OperatorFold::open(&around, (plugin, spec), instance, checkpoints, shared.clone(), begin);
+        let (fold, cursors) = opened.map_err(DeployError::invalid)?;
+        Ok(Self { fold, cursors, captured, shared, dir })
     }
 
     /// Applies a record. What the plugin refuses is counted as it is in the operator itself.
-    fn apply(&mut self, record: &Record) -> Result<(), DeployError> {
+    fn apply(&mut self, partition: u32, record: &Record) -> Result<(), DeployError> {
         let mut failure = String::new();
         for _ in 0..ATTEMPTS_MAX {
-            match self.fold.apply(self.partition, record) {
+            match self.fold.apply(partition, record) {
                 Ok(_) | Err(ApplyError::Refused(_)) => {
-                    self.next = Offset(self.next.0 + 1);
+                    self.cursors[0].next.0 += 1;
                     return Ok(());
                 }
                 Err(ApplyError::Halt(reason)) => return Err(DeployError::invalid(reason)),
@@ -96,18 +109,18 @@ impl Rerun {
         Err(DeployError::invalid(failure))
     }
 
-    /// Adds what the operator has put out since the last call, with its inputs' offsets, to `samples`.
+    /// Adds what the operator has put out since the last call to `samples`, as far as it is wanted by producer and offset of the
+    /// input.
     fn collect(
         &mut self,
         samples: &mut Samples,
         range: TimeRange,
-        is_wanted: impl Fn(Offset) -> bool,
+        is_wanted: impl Fn(ProducerId, Offset) -> bool,
     ) -> Result<(), DeployError> {
-        let cursor = Cursor::at(self.next, 0);
-        self.fold.commit(std::slice::from_ref(&cursor)).map_err(|error| DeployError::invalid(error.to_string()))?;
+        self.fold.commit(&self.cursors).map_err(|error| DeployError::invalid(error.to_string()))?;
         for record in self.captured.take() {
             let kind = Some(record.kind);
-            if kind != Some(RecordKind::Samples) || is_wanted(Offset(record.sequence)) {
+            if kind != Some(RecordKind::Samples) || is_wanted(record.producer, Offset(record.sequence)) {
                 samples.apply(kind, &record.payload, range)?;
             }
         }

@@ -8,6 +8,7 @@
 //! A recalculation differs from what ran live in one thing: rows come sorted, so nothing is late.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -127,28 +128,32 @@ impl Runtime {
         let spec = spec
             .ok_or_else(|| DeployError::invalid(format!("the plugin of {} is not installed here", definition.name)))?;
         let (mut rows, mut new, mut error) = (0, Samples::default(), None);
-        for partition in 0..self.around.partitions {
-            let mut rerun = Rerun::open(self, definition, partition)?;
-            // A sliding window reaches back from its stamp.
-            let back = spec.windows.filter(|shape| !shape.is_grid()).map_or(0, |shape| shape.reach_ns());
-            let range = TimeRange::new(
-                request.range.start.saturating_sub(request.warm_up_ns.max(back)),
-                request.range.end.saturating_add(spec.reach_ns()),
-            );
-            let offset = place(partition, at_least);
-            for record in self.inputs_of(&spec, partition, range, at_least)? {
-                rerun.apply(&record)?;
+        let layout = spec.layout(self.around.partitions);
+        // A sliding window reaches back from its stamp.
+        let back = spec.windows.filter(|shape| !shape.is_grid()).map_or(0, |shape| shape.reach_ns());
+        let range = TimeRange::new(
+            request.range.start.saturating_sub(request.warm_up_ns.max(back)),
+            request.range.end.saturating_add(spec.reach_ns()),
+        );
+        for instance in 0..layout.instances() {
+            let reads = layout.read_by(instance);
+            // Sorted by time, rows of all partitions may stand in one record: it is given out as one of the first.
+            let first = reads.start;
+            let mut rerun = Rerun::open(self, definition, instance, at_least)?;
+            let offset = place(first, at_least);
+            for record in self.inputs_of(&spec, reads, range, at_least)? {
+                rerun.apply(first, &record)?;
                 rows += super::samples::rows_in(&record);
-                rerun.collect(&mut new, request.range, |_| true)?;
+                rerun.collect(&mut new, request.range, |_, _| true)?;
             }
             // The first heartbeat ends the business of the rows, the second closes what is open, however long that has to be
             // silent. A record handles so many windows only, so more follow until none is left.
             let idle_close = spec.windows.map_or(0, |shape| shape.idle_close);
             let last = range.end.saturating_add(idle_close);
-            rerun.apply(&heartbeat(range.end, offset))?;
+            rerun.apply(first, &heartbeat(range.end, offset))?;
             loop {
-                rerun.apply(&heartbeat(last, offset))?;
-                rerun.collect(&mut new, request.range, |_| true)?;
+                rerun.apply(first, &heartbeat(last, offset))?;
+                rerun.collect(&mut new, request.range, |_, _| true)?;
                 if !rerun.fold.has_windows_waiting() {
                     break;
                 }
@@ -165,22 +170,22 @@ impl Runtime {
         Ok((report, block_on(self.ends())?))
     }
 
-    /// The rows of an operator's inputs in one partition, by time, as records.
+    /// The rows of an operator's inputs in some partitions, by time, as records.
     fn inputs_of(
         &self,
         spec: &crate::operator::spec::Spec,
-        partition: u32,
+        reads: Range<u32>,
         range: TimeRange,
         at_least: &[Offset],
     ) -> Result<Vec<Record>, DeployError> {
-        let is_here =
-            |series: &Series| series.key.partition_hash() % u64::from(self.around.partitions) == u64::from(partition);
+        let partition_of = |series: &Series| (series.key.partition_hash() % u64::from(self.around.partitions)) as u32;
         let series = self.around.catalog.series_since(0);
-        let inputs = series.iter().filter(|s| is_here(s) && spec.port_of(&s.key, s.value_type).is_some());
+        let inputs =
+            series.iter().filter(|s| reads.contains(&partition_of(s)) && spec.port_of(&s.key, s.value_type).is_some());
         let mut columns = Vec::new();
         let mut order: Vec<(i64, usize, usize)> = Vec::new();
         for series in inputs {
-            let column = self.past(series.id, range, partition, at_least)?;
+            let column = self.past(series.id, range, partition_of(series), at_least)?;
             order.extend(column.times.iter().enumerate().map(|(row, time)| (*time, columns.len(), row)));
             columns.push((series.id, column));
         }
@@ -194,7 +199,7 @@ impl Runtime {
                     builder.push(*id, *time, value, column.quality(*row));
                 }
             }
-            records.push(record(RecordKind::Samples, place(partition, at_least), builder.encode().into()));
+            records.push(record(RecordKind::Samples, place(reads.start, at_least), builder.encode().into()));
         }
         Ok(records)
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tidemill_journal::{Cursor, ReadLimits, TOPIC_DATA, TopicPartition};
+use tidemill_journal::{Batch, Cursor, Merge, ReadLimits, TOPIC_DATA, TopicPartition};
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
 use tidemill_model::{Offset, ProducerId, TimeRange};
 
@@ -62,37 +62,82 @@ impl Runtime {
         until: &[Offset],
     ) -> Result<(u64, Samples, Option<String>), DeployError> {
         let (mut total, mut samples, mut error) = (0, Samples::default(), None);
-        for partition in 0..self.around.partitions {
-            let mut records = 0;
-            let at = TopicPartition::new(TOPIC_DATA, partition);
-            let begin = definition.start_offsets.get(partition as usize).copied().unwrap_or(0);
-            let first = definition.start_ordinals.get(partition as usize).copied().unwrap_or(0);
-            let cut = Offset(definition.cut_offsets.get(partition as usize).copied().unwrap_or(0));
-            let bounds = block_on(self.around.journal.bounds(&at))?;
-            let end = until.get(partition as usize).copied().unwrap_or(bounds.durable).min(bounds.durable);
-            let mut rerun = Rerun::open(self, definition, partition)?;
-            let mut cursor = Cursor::at(Offset(begin.max(bounds.start.0)), 0);
-            while cursor.next < end {
-                let batch = block_on(self.around.journal.read(&at, cursor.next, ReadLimits::default()))?;
-                if records == 0 && batch.records.first().is_some_and(|record| record.ordinal > first) {
-                    let reason = format!("its first inputs in partition {partition} are gone from the journal");
-                    return Err(DeployError::invalid(reason));
-                }
-                for record in batch.records.iter().filter(|record| record.offset < end) {
-                    if cursor.admit(record, record.offset) {
-                        rerun.apply(record)?;
-                        records += 1;
+        let producers = self.producers_of(definition)?;
+        let cut = |partition: usize| Offset(definition.cut_offsets.get(partition).copied().unwrap_or(0));
+        let cuts: HashMap<_, _> = producers.chunks(2).enumerate().map(|(index, both)| (both[0], cut(index))).collect();
+        let is_wanted = |producer: ProducerId, input: Offset| cuts.get(&producer).is_none_or(|cut| input >= *cut);
+        let layout = self.layout_of(definition);
+        for instance in 0..layout.instances() {
+            let mut rerun = Rerun::open(self, definition, instance, &[])?;
+            let mut past: Vec<_> =
+                layout.read_by(instance).map(|p| Past::open(self, definition, p, until)).collect::<Result<_, _>>()?;
+            let mut merge = Merge::new(past.len());
+            loop {
+                while let Some((index, record, _)) = merge.take() {
+                    if past[index].seen.admit(&record, record.offset) {
+                        rerun.apply(past[index].at.partition, &record)?;
+                        total += 1;
                     }
                 }
-                rerun.collect(&mut samples, range, |offset| offset >= cut)?;
-                if batch.next <= cursor.next && batch.records.is_empty() {
+                rerun.collect(&mut samples, range, is_wanted)?;
+                let Some(index) = merge.wants() else {
                     break;
+                };
+                match past[index].read(self)? {
+                    Some(batch) => merge.push(index, batch),
+                    None => merge.end(index),
                 }
-                cursor.next = batch.next;
             }
-            total += records;
             error = rerun.error().or(error);
         }
         Ok((total, samples, error))
+    }
+}
+
+/// What an operator has read in a partition.
+struct Past {
+    at: TopicPartition,
+    next: Offset,
+    end: Offset,
+    /// Of records before this the operator knows nothing; the ordinal of the first one that it has read.
+    first: u64,
+    seen: Cursor,
+}
+
+impl Past {
+    fn open(
+        runtime: &Runtime,
+        definition: &OperatorDefinition,
+        partition: u32,
+        until: &[Offset],
+    ) -> Result<Self, DeployError> {
+        let at = TopicPartition::new(TOPIC_DATA, partition);
+        let of = |values: &[u64]| values.get(partition as usize).copied().unwrap_or(0);
+        let bounds = block_on(runtime.around.journal.bounds(&at))?;
+        let end = until.get(partition as usize).copied().unwrap_or(bounds.durable).min(bounds.durable);
+        let next = Offset(of(&definition.start_offsets).max(bounds.start.0));
+        Ok(Self { at, next, end, first: of(&definition.start_ordinals), seen: Cursor::default() })
+    }
+
+    /// The next records; nothing at the end.
+    fn read(&mut self, runtime: &Runtime) -> Result<Option<Batch>, DeployError> {
+        while self.next < self.end {
+            let mut batch = block_on(runtime.around.journal.read(&self.at, self.next, ReadLimits::default()))?;
+            let is_first = self.seen.ordinal == 0;
+            if is_first && batch.records.first().is_some_and(|record| record.ordinal > self.first) {
+                let partition = self.at.partition;
+                let reason = format!("its first inputs in partition {partition} are gone from the journal");
+                return Err(DeployError::invalid(reason));
+            }
+            if batch.next <= self.next && batch.records.is_empty() {
+                break;
+            }
+            self.next = batch.next;
+            batch.records.retain(|record| record.offset < self.end);
+            if !batch.records.is_empty() {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
     }
 }

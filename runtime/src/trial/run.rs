@@ -20,6 +20,7 @@ use crate::error::{DeployError, InstallError};
 use crate::guest::{About, LogLine, Plugin, World, inspect};
 use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::{OperatorFold, Surroundings};
+use crate::operator::layout::Begin;
 use crate::operator::outputs::producer;
 use crate::operator::spec::{DeployRequest, Spec};
 use crate::operator::status::Shared;
@@ -142,7 +143,7 @@ pub async fn run(
     let mut outcome = stage.follow(conditions.crash_every)?;
     outcome.outputs = stage.read_outputs(&mut outcome.errors).await?;
     outcome.errors.extend(stage.read_quarantine().await?);
-    if stage.shared.partitions[0].counters.errors.load(Relaxed) > outcome.errors.len() as u64 {
+    if stage.shared.instances[0].counters.errors.load(Relaxed) > outcome.errors.len() as u64 {
         outcome.errors.extend(stage.shared.last_error.lock().clone());
     }
     for (_, row) in fixture.rows() {
@@ -205,16 +206,16 @@ impl Stage {
         Ok(Self { around, plugin, spec, shared, checkpoints, records, end, offsets })
     }
 
-    fn open(&self) -> Result<(OperatorFold, Cursor), TrialError> {
+    fn open(&self) -> Result<(OperatorFold, Vec<Cursor>), TrialError> {
         let parts = (self.plugin.clone(), self.spec.clone());
         let (checkpoints, shared) = (self.checkpoints.clone(), self.shared.clone());
-        OperatorFold::open(&self.around, parts, 0, checkpoints, shared, (Cursor::default(), Offset(0)))
+        OperatorFold::open(&self.around, parts, 0, checkpoints, shared, Begin::earliest(1))
             .map_err(TrialError::Operator)
     }
 
     /// Follows the fixture to its end.
     fn follow(&self, crash_every: Option<usize>) -> Result<Outcome, TrialError> {
-        let (mut fold, mut cursor) = self.open()?;
+        let (mut fold, mut cursors) = self.open()?;
         let mut outcome = Outcome::default();
         let (mut next, mut farthest) = (0, 0);
         while let Some(record) = self.records.get(next) {
@@ -222,8 +223,8 @@ impl Stage {
             let started = self.around.env.monotonic();
             let refusal = self.apply(&mut fold, record)?;
             let following = self.records.get(next + 1);
-            cursor.admit(record, following.map_or(self.end, |following| following.offset));
-            settled(fold.commit(std::slice::from_ref(&cursor)))?;
+            cursors[0].admit(record, following.map_or(self.end, |following| following.offset));
+            settled(fold.commit(&cursors))?;
             outcome.elapsed += self.around.env.monotonic() - started;
             if let Some(reason) = refusal.filter(|_| is_new) {
                 outcome.errors.push(format!("record at {}: {reason}", self.offsets[&record.offset]));
@@ -232,17 +233,17 @@ impl Stage {
             farthest = farthest.max(next);
             if crash_every.is_some_and(|every| is_new && next.is_multiple_of(every)) {
                 if outcome.crashes.is_multiple_of(2) {
-                    settled(fold.idle(std::slice::from_ref(&cursor), true))?;
+                    settled(fold.idle(&cursors, true))?;
                 }
                 outcome.crashes += 1;
                 drop(fold);
-                (fold, cursor) = self.open()?;
-                next = self.records.partition_point(|record| record.offset < cursor.next);
+                (fold, cursors) = self.open()?;
+                next = self.records.partition_point(|record| record.offset < cursors[0].next);
             }
         }
-        settled(fold.idle(std::slice::from_ref(&cursor), true))?;
+        settled(fold.idle(&cursors, true))?;
         outcome.fuel = fold.fuel();
-        let status = &self.shared.partitions[0];
+        let status = &self.shared.instances[0];
         outcome.state_bytes = status.state_bytes.load(Relaxed);
         Ok(outcome)
     }

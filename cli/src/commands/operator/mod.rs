@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::path_part;
 use crate::clock::now_ns;
-use crate::commands::plugin::deploy::parse_params;
+use crate::commands::plugin::deploy::parse_pairs;
 use crate::commands::series::text;
 use crate::exit::{Exit, ended};
 use crate::output::{self, Context, confirm, say};
@@ -211,7 +211,8 @@ fn shadow(context: &Context, args: &ShadowArgs) -> anyhow::Result<()> {
         request["plugin"] = Value::from(plugin.as_str());
     }
     if !args.param.is_empty() {
-        request["params"] = Value::Object(parse_params(&args.param).map_err(|reason| ended(Exit::Usage, reason))?);
+        request["params"] =
+            Value::Object(parse_pairs("--param", &args.param).map_err(|reason| ended(Exit::Usage, reason))?);
     }
     if let Some(text) = &args.start {
         request["start"] = Value::from(start(text)?);

@@ -31,6 +31,9 @@ pub struct DeployArgs {
     /// Calculate once per combination of these labels [default: once per series]
     #[arg(long, value_name = "LABEL,…", value_delimiter = ',')]
     pub group_by: Option<Vec<String>>,
+    /// Read all partitions in one order, in one place, so that a group may have series in several of them
+    #[arg(long)]
+    pub merge_partitions: bool,
     /// Measurement of the results [default: {measurement}_{operator}]
     #[arg(long)]
     pub output: Option<String>,
@@ -47,6 +50,15 @@ pub struct DeployArgs {
     /// How long a group must be silent before heartbeats close its windows [default: until the second heartbeat]
     #[arg(long)]
     pub idle_close: Option<String>,
+    /// What happens to rows that the plugin fails on: quarantine them and go on, or halt [default: quarantine]
+    #[arg(long, value_parser = ["quarantine", "halt"])]
+    pub on_error: Option<String>,
+    /// How often its state is captured, such as 500ms [default: 1s]
+    #[arg(long)]
+    pub checkpoint_every: Option<String>,
+    /// What it may use, as name=number: fuel_per_call, memory_bytes, output_rows, …; may be repeated
+    #[arg(long, value_name = "NAME=NUMBER")]
+    pub limit: Vec<String>,
     /// Where it starts to read: earliest, latest, a time of appending (a date, RFC 3339, -2h) or a position [default: latest]
     #[arg(long, allow_hyphen_values = true)]
     pub start: Option<String>,
@@ -82,16 +94,24 @@ pub fn request(args: &DeployArgs) -> Result<Value, String> {
     let mut inputs = Map::new();
     for input in &args.input {
         let (port, selector) = pair("--input", input)?;
-        inputs.insert(port.to_owned(), Value::from(selector));
+        if inputs.insert(port.to_owned(), Value::from(selector)).is_some() {
+            return Err(format!("--input {port} is given twice: one selector may have several parts, as in a;b"));
+        }
     }
     if inputs.is_empty() {
         return Err("name what the plugin reads: --input value=measurement:field".to_owned());
     }
-    let params = parse_params(&args.param)?;
+    let (params, limits) = (parse_pairs("--param", &args.param)?, parse_pairs("--limit", &args.limit)?);
     let mut request = json!({ "name": args.name, "plugin": args.plugin, "inputs": inputs, "params": params });
     let start = args.start.as_deref().map(start).transpose().map_err(|error| error.to_string())?;
-    let optional =
-        [("output", &args.output), ("lateness", &args.lateness), ("idle_close", &args.idle_close), ("start", &start)];
+    let optional = [
+        ("output", &args.output),
+        ("lateness", &args.lateness),
+        ("idle_close", &args.idle_close),
+        ("on_error", &args.on_error),
+        ("checkpoint_every", &args.checkpoint_every),
+        ("start", &start),
+    ];
     for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         request[name] = Value::from(value.as_str());
     }
@@ -101,19 +121,29 @@ pub fn request(args: &DeployArgs) -> Result<Value, String> {
     if let Some(labels) = &args.group_by {
         request["group_by"] = Value::from(labels.clone());
     }
+    if args.merge_partitions {
+        request["merge_partitions"] = Value::from(true);
+    }
+    if !limits.is_empty() {
+        request["limits"] = Value::from(limits);
+    }
     Ok(request)
 }
 
-/// Parameters given as `name=value`. What reads as JSON (a number, true, a list) is that; everything else is text.
+/// Options given as `name=value`. What reads as JSON (a number, true, a list) is that; everything else is text.
 ///
 /// # Errors
-/// Which one is malformed.
-pub fn parse_params(given: &[String]) -> Result<Map<String, Value>, String> {
-    let parse = |param: &String| {
-        let (name, value) = pair("--param", param)?;
-        Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
-    };
-    given.iter().map(parse).collect()
+/// Which one is malformed or given twice.
+pub fn parse_pairs(option: &str, given: &[String]) -> Result<Map<String, Value>, String> {
+    let mut values = Map::new();
+    for text in given {
+        let (name, value) = pair(option, text)?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        if values.insert(name.to_owned(), value).is_some() {
+            return Err(format!("{option} {name} is given twice"));
+        }
+    }
+    Ok(values)
 }
 
 /// The JSON form of a window. The node checks what it says.

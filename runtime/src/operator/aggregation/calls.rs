@@ -44,9 +44,9 @@ pub(super) struct Ready<'a> {
 /// The guest and what waits for its next call.
 pub(super) struct Calls {
     factory: GuestFactory,
-    instance: Instance,
+    guest: Instance,
     shared: Arc<Shared>,
-    partition: u32,
+    instance: u32,
     /// The first series of every group, for people.
     series: Vec<Arc<Series>>,
     input: WindowColumns,
@@ -60,12 +60,12 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn new(factory: GuestFactory, partition: u32, shared: Arc<Shared>) -> Result<Self, CallError> {
+    pub(super) fn new(factory: GuestFactory, instance: u32, shared: Arc<Shared>) -> Result<Self, CallError> {
         Ok(Self {
-            instance: factory.start()?,
+            guest: factory.start()?,
             factory,
             shared,
-            partition,
+            instance,
             series: Vec::new(),
             input: WindowColumns::default(),
             marks: Vec::new(),
@@ -78,7 +78,7 @@ impl Calls {
 
     /// Fuel that the guest has used since it was started.
     pub(super) fn fuel(&self) -> u64 {
-        self.instance.fuel_total()
+        self.guest.fuel_total()
     }
 
     /// A new record begins; there may be new groups.
@@ -178,24 +178,24 @@ impl Calls {
 
     /// Counts and lists a window that has no output.
     pub(super) fn give_up(&self, group: u32, span: Span, failure: &str) {
-        self.shared.error(self.partition, format!("window at {} ns has no output: {failure}", span.start));
-        self.shared.partitions[self.partition as usize].failed_windows.fetch_add(1, Relaxed);
+        self.shared.error(self.instance, format!("window at {} ns has no output: {failure}", span.start));
+        self.shared.instances[self.instance as usize].failed_windows.fetch_add(1, Relaxed);
         self.note(group, span, "failed", Some(failure.to_owned()));
     }
 
     /// Lists a window.
     pub(super) fn note(&self, group: u32, span: Span, reason: &'static str, detail: Option<String>) {
         let series = self.series.get(group as usize).map(|series| series.key.to_string()).unwrap_or_default();
-        let (partition, start_ns, end_ns) = (self.partition, span.start, span.end);
+        let (partition, start_ns, end_ns) = (self.instance, span.start, span.end);
         self.shared.note_window(WindowNote { partition, series, start_ns, end_ns, reason, detail });
     }
 
     fn try_call(&mut self, input: &WindowColumns, marks: &[Mark], rows: &mut OutputRows) -> Result<(), CallError> {
         let ports = self.factory.spec.outputs.len() as u32;
         self.answers.clear();
-        if let Err(error) = self.instance.aggregate(input, ports, &mut self.answers) {
+        if let Err(error) = self.guest.aggregate(input, ports, &mut self.answers) {
             self.failed_calls += 1;
-            self.instance = self.factory.start()?;
+            self.guest = self.factory.start()?;
             return Err(error);
         }
         let answers = self.answers.chunks_exact(ports.max(1) as usize);

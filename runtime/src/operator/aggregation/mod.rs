@@ -12,6 +12,7 @@
 //! order that checkpoints keep.
 
 mod calls;
+mod horizon;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -26,14 +27,14 @@ use tidemill_model::payload::SamplesView;
 use tidemill_model::{Offset, Record, RecordKind, TimeRange, ValueType};
 
 use self::calls::{Calls, Ready};
+pub(crate) use self::horizon::Horizon;
 use self::reading::{Reading, Touched};
 use self::texts::Texts;
 use crate::guest::{CallError, Kind as PortKind, OutputRows};
-use crate::history::History;
 use crate::operator::bytes::{Bytes, Damaged};
 use crate::operator::calculation::{GuestFactory, as_f64};
 use crate::operator::inputs::{Event, Inputs, Member, Target};
-use crate::operator::status::{PartitionStatus, Shared};
+use crate::operator::status::{InstanceStatus, Shared};
 use crate::operator::windows::{Closed, Kind, OpenWindows, Pushed, ROWS_MAX, Row, Shape};
 
 /// Records that touched times wait for when there are no heartbeats. More make revisions later, fewer let a backfill compute
@@ -41,7 +42,7 @@ use crate::operator::windows::{Closed, Kind, OpenWindows, Pushed, ROWS_MAX, Row,
 const TOUCHED_RECORDS_MAX: u32 = 256;
 /// Longest window whose rows are held, ns: a checkpoint holds them too. Longer ones are read from history when they close.
 const HELD_NS_MAX: i64 = 600_000_000_000;
-/// Most rows that all groups of a partition hold together, looked at with every heartbeat: a checkpoint takes 24 bytes for each, and
+/// Most rows that all groups of an instance hold together, looked at with every heartbeat: a checkpoint takes 24 bytes for each, and
 /// has to stay below 4 GiB.
 const ROWS_TOTAL_MAX: usize = 32 << 20;
 /// Stands where the first version of the state had its number of groups.
@@ -78,6 +79,7 @@ impl Holding {
 
 /// A record that has been begun. Where history cannot be read, the same record comes again and goes on here.
 struct InHand {
+    partition: u32,
     offset: Offset,
     rows_in: u64,
     newest: Option<i64>,
@@ -87,13 +89,13 @@ struct InHand {
     rows: OutputRows,
 }
 
-/// An aggregation in one partition.
+/// One instance of an aggregation.
 pub(crate) struct Aggregation {
     calls: Calls,
     shape: Shape,
     holding: Holding,
-    partition: u32,
-    history: Arc<dyn History>,
+    instance: u32,
+    horizon: Horizon,
     shared: Arc<Shared>,
     output_rows: usize,
     /// By group.
@@ -113,8 +115,8 @@ impl Aggregation {
     /// An aggregation that has seen nothing.
     pub(crate) fn new(
         factory: GuestFactory,
-        partition: u32,
-        history: Arc<dyn History>,
+        instance: u32,
+        horizon: Horizon,
         shared: Arc<Shared>,
         holding: Holding,
     ) -> Result<Self, CallError> {
@@ -122,11 +124,11 @@ impl Aggregation {
         let output_rows = factory.spec.limits.output_rows as usize;
         let takes_text = factory.spec.inputs.iter().any(|(_, kind)| *kind == PortKind::Text);
         Ok(Self {
-            calls: Calls::new(factory, partition, shared.clone())?,
+            calls: Calls::new(factory, instance, shared.clone())?,
             shape,
             holding,
-            partition,
-            history,
+            instance,
+            horizon,
             shared,
             output_rows,
             windows: Vec::new(),
@@ -139,23 +141,30 @@ impl Aggregation {
         })
     }
 
+    /// It is about to read on at these places.
+    pub(crate) fn begin_at(&mut self, places: impl Iterator<Item = (u32, Offset)>) {
+        places.for_each(|(partition, next)| self.horizon.move_to(partition, next));
+    }
+
     /// Applies a record; appends its outputs to `rows`. Returns the number of input rows and the newest source time.
     ///
     /// # Errors
     /// [`ApplyError::Retry`] while history is not available: the same record has to come again.
     pub(crate) fn apply(
         &mut self,
+        partition: u32,
         record: &Record,
         inputs: &Inputs,
         event: &Event<'_>,
         rows: &mut OutputRows,
     ) -> Result<(u64, Option<i64>), ApplyError> {
+        self.horizon.move_to(partition, Offset(record.offset.0 + 1));
         let mut hand = match self.in_hand.take() {
-            Some(hand) if hand.offset == record.offset => hand,
-            _ => self.begin(record, inputs, event)?,
+            Some(hand) if (hand.partition, hand.offset) == (partition, record.offset) => hand,
+            _ => self.begin(partition, record, inputs, event)?,
         };
         std::mem::swap(rows, &mut hand.rows);
-        let done = self.emit(record.offset, inputs.groups(), &mut hand.budget, rows);
+        let done = self.emit(inputs.groups(), &mut hand.budget, rows);
         let revised = std::mem::take(&mut self.revised);
         self.status().counters.revised_windows.fetch_add(revised, Relaxed);
         let answer = (hand.rows_in, hand.newest);
@@ -167,7 +176,13 @@ impl Aggregation {
     }
 
     /// Takes in what the record brings.
-    fn begin(&mut self, record: &Record, inputs: &Inputs, event: &Event<'_>) -> Result<InHand, ApplyError> {
+    fn begin(
+        &mut self,
+        partition: u32,
+        record: &Record,
+        inputs: &Inputs,
+        event: &Event<'_>,
+    ) -> Result<InHand, ApplyError> {
         let mut rows = OutputRows::default();
         let edit = match event {
             Event::Nothing if record.kind() == Some(RecordKind::DeleteRange) => inputs.deleted(record)?,
@@ -192,7 +207,7 @@ impl Aggregation {
         }
         self.calls.begin_record(inputs.groups());
         let budget = (self.output_rows / self.calls.ports().max(1)).max(1);
-        Ok(InHand { offset: record.offset, rows_in, newest, budget, rows })
+        Ok(InHand { partition, offset: record.offset, rows_in, newest, budget, rows })
     }
 
     fn grow(&mut self, groups: usize) {
@@ -295,24 +310,18 @@ impl Aggregation {
         }
     }
 
-    fn status(&self) -> &PartitionStatus {
-        &self.shared.partitions[self.partition as usize]
+    fn status(&self) -> &InstanceStatus {
+        &self.shared.instances[self.instance as usize]
     }
 
     /// Hands windows to the guest, as many as this record may have outputs.
-    fn emit(
-        &mut self,
-        offset: Offset,
-        groups: &[Vec<Member>],
-        budget: &mut usize,
-        rows: &mut OutputRows,
-    ) -> Result<(), ApplyError> {
+    fn emit(&mut self, groups: &[Vec<Member>], budget: &mut usize, rows: &mut OutputRows) -> Result<(), ApplyError> {
         let half = *budget / 2;
         loop {
             // A long revision leaves room for windows that are due.
             let reserve = if self.due.is_empty() { 0 } else { half };
             while *budget > reserve && !self.readings.is_empty() {
-                self.read_chunk(offset, groups, budget, rows)?;
+                self.read_chunk(groups, budget, rows)?;
             }
             match self.due.pop_front() {
                 Some(group) if *budget > 0 => self.close(group, &groups[group as usize], budget, rows),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidemill_journal::ApplyError;
-use tidemill_model::{Offset, TimeRange, Value};
+use tidemill_model::{TimeRange, Value};
 
 use super::Aggregation;
 use super::calls::Ready;
@@ -188,7 +188,6 @@ impl Aggregation {
     /// Works off one chunk of the oldest reading. Changes nothing if history cannot be read.
     pub(super) fn read_chunk(
         &mut self,
-        offset: Offset,
         groups: &[Vec<Member>],
         budget: &mut usize,
         rows: &mut OutputRows,
@@ -196,11 +195,10 @@ impl Aggregation {
         let Some(reading) = self.readings.front().copied() else {
             return Ok(());
         };
-        let at_least = Offset(offset.0 + 1);
         let (next, cost) = match self.shape.kind {
-            Kind::Sliding { length } => (self.read_sliding(&reading, length, groups, at_least, rows)?, CHUNK_COST),
-            Kind::Session { gap, .. } => (self.read_sessions(&reading, gap, groups, at_least, rows)?, CHUNK_COST),
-            _ => self.read_grid(&reading, (*budget).min(CHUNK_WINDOWS), groups, at_least, rows)?,
+            Kind::Sliding { length } => (self.read_sliding(&reading, length, groups, rows)?, CHUNK_COST),
+            Kind::Session { gap, .. } => (self.read_sessions(&reading, gap, groups, rows)?, CHUNK_COST),
+            _ => self.read_grid(&reading, (*budget).min(CHUNK_WINDOWS), groups, rows)?,
         };
         *budget = budget.saturating_sub(cost);
         if next >= reading.to {
@@ -217,7 +215,6 @@ impl Aggregation {
         reading: &Reading,
         count: usize,
         groups: &[Vec<Member>],
-        at_least: Offset,
         rows: &mut OutputRows,
     ) -> Result<(i64, usize), ApplyError> {
         let first = self.shape.window_at(reading.from);
@@ -231,7 +228,7 @@ impl Aggregation {
             next = self.shape.next_start(window);
         }
         let end = windows.last().map_or(first.end, |window| window.end);
-        let past = self.read(reading.group, Span::new(first.start, end), groups, at_least)?;
+        let past = self.read(reading.group, Span::new(first.start, end), groups)?;
         let mut hole = None;
         for window in &windows {
             let content = slice(&past.rows, window.start, window.end);
@@ -253,12 +250,11 @@ impl Aggregation {
         reading: &Reading,
         length: i64,
         groups: &[Vec<Member>],
-        at_least: Offset,
         rows: &mut OutputRows,
     ) -> Result<i64, ApplyError> {
         let to = reading.from.saturating_add(length).min(reading.to);
         let span = Span::new(reading.from.saturating_sub(length - 1), to);
-        let past = self.read(reading.group, span, groups, at_least)?;
+        let past = self.read(reading.group, span, groups)?;
         let mut last = None;
         for row in slice(&past.rows, reading.from, to) {
             if last == Some(row.time) {
@@ -277,11 +273,10 @@ impl Aggregation {
         reading: &Reading,
         gap: i64,
         groups: &[Vec<Member>],
-        at_least: Offset,
         rows: &mut OutputRows,
     ) -> Result<i64, ApplyError> {
         let block = self.shape.window_at(reading.from);
-        let past = self.read(reading.group, block, groups, at_least)?;
+        let past = self.read(reading.group, block, groups)?;
         let (near, far) = (reading.from.saturating_sub(gap), reading.to.saturating_add(gap));
         let closed_until = self.windows[reading.group as usize].closed_until;
         let mut rest = &past.rows[..];
@@ -330,12 +325,12 @@ impl Aggregation {
         }
     }
 
-    fn read(&self, group: u32, span: Span, groups: &[Vec<Member>], at_least: Offset) -> Result<Past, ApplyError> {
+    fn read(&self, group: u32, span: Span, groups: &[Vec<Member>]) -> Result<Past, ApplyError> {
         let members = &groups[group as usize];
         let (mut rows, mut texts) = (Vec::new(), self.texts.as_ref().map(|_| Vec::new()));
         for (index, member) in (0..).zip(members) {
             let range = TimeRange::new(span.start, span.end);
-            let column = self.history.read(member.series.id, range, self.partition, at_least);
+            let column = self.horizon.read(&member.series, range);
             let column = column.map_err(|error| ApplyError::Retry(error.to_string()))?;
             for at in 0..column.len() {
                 let value = match (column.values.get(at), &mut texts) {

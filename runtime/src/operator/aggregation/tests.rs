@@ -16,6 +16,7 @@ use tidemill_model::{ProducerId, Quality, SampleColumn, Series, SeriesId, Value,
 use super::*;
 use crate::error::HistoryError;
 use crate::guest::{About, Logs, Plugin, Port, World, engine, inspect};
+use crate::history::History;
 use crate::operator::spec::{DeployRequest, Spec};
 
 const TOTALS: &str = include_str!("../../../tests/guests/totals.wat");
@@ -202,14 +203,15 @@ impl<'a> Run<'a> {
             logs: Arc::new(Logs::default()),
             env: bench.env.clone(),
         };
-        Aggregation::new(factory, 0, history.clone(), shared.clone(), way.holding).unwrap()
+        let horizon = Horizon::new(history.clone(), 1);
+        Aggregation::new(factory, 0, horizon, shared.clone(), way.holding).unwrap()
     }
 
     fn apply(&mut self, record: &Record) {
         let event = self.inputs.read(record).unwrap();
         let mut rows = OutputRows::default();
         loop {
-            match self.operator.apply(record, &self.inputs, &event, &mut rows) {
+            match self.operator.apply(0, record, &self.inputs, &event, &mut rows) {
                 Ok(_) => break,
                 Err(ApplyError::Retry(_)) => rows.clear(),
                 Err(error) => panic!("{error}"),

@@ -3,11 +3,11 @@
 //! ```text
 //! magic u32 "TMCK" | version u8 = 2 | kind u8 (0 base, 1 delta) | 0 u16 | sequence u64 | content bytes u64 | crc of the head u32
 //! content:  identity (of a base only: operator block | generation u64 | plugin hash block | partition u32)
-//!           cursor block | counters block | new places block | state block | has memory u8 | memory, as `Delta` encodes it
+//!           cursors block | counters block | new places block | state block | has memory u8 | memory, as `Delta` encodes it
 //! crc u32   CRC32C of the content
 //! ```
 //!
-//! Cursor, counters and state of a delta replace those before it; its places stand behind those before it; its memory is
+//! Cursors, counters and state of a delta replace those before it; its places stand behind those before it; its memory is
 //! laid over that before it.
 
 use tidemill_model::Offset;
@@ -27,8 +27,9 @@ pub(super) const HEAD_BYTES: usize = 28;
 pub(crate) struct Frame {
     /// Whether it stands alone.
     pub(crate) is_base: bool,
-    /// Where the operator would read on.
-    pub(crate) next: Offset,
+    /// Where the operator would read on, per partition.
+    pub(crate) next: Vec<Offset>,
+    /// A cursor per partition, behind each other.
     pub(crate) cursor: Vec<u8>,
     pub(crate) counters: Vec<u8>,
     /// Groups' members that are new since the frame before.
@@ -111,7 +112,7 @@ impl Frame {
         if !bytes.is_empty() {
             return Err(Damaged("bytes behind a frame's end"));
         }
-        Ok(Self { is_base, next: Offset(0), cursor, counters, places, state, memory })
+        Ok(Self { is_base, next: Vec::new(), cursor, counters, places, state, memory })
     }
 }
 

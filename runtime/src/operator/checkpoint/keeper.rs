@@ -26,13 +26,13 @@ type UnderWay = (Arc<Frame>, oneshot::Receiver<Result<(), String>>);
 /// What became of a frame.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It is durable; whatever is before this offset never has to be read again.
-    Durable(Offset),
+    /// It is durable; whatever is before these offsets, one per partition, never has to be read again.
+    Durable(Vec<Offset>),
     /// It could not be written.
     Failed(String),
 }
 
-/// Keeps the checkpoints of one operator in one partition.
+/// Keeps the checkpoints of one instance of an operator.
 pub(crate) struct Keeper {
     file: CheckpointFile,
     identity: Identity,
@@ -145,7 +145,7 @@ impl Keeper {
             self.unwritten.clear();
         }
         Some(match result {
-            Ok(()) => Outcome::Durable(frame.next),
+            Ok(()) => Outcome::Durable(frame.next.clone()),
             Err(reason) => {
                 self.unwritten.push(frame);
                 Outcome::Failed(reason)

@@ -1,7 +1,7 @@
-//! Checkpoints: state and cursor of one operator in one partition, in an append-only file of frames.
+//! Checkpoints: state and cursors of one instance of an operator, in an append-only file of frames.
 //!
 //! ```text
-//!   base | delta | delta | …          each frame: state and cursor at one moment, or what has changed since the one before
+//!   base | delta | delta | …          each frame: state and cursors at one moment, or what has changed since the one before
 //! ```
 //!
 //! Invariants: a frame that is durable is never changed; the base is put in place by a rename, so it is always whole; what
@@ -30,7 +30,7 @@ pub(crate) struct CheckpointError {
     pub(crate) reason: String,
 }
 
-/// Where the checkpoints of one operator in one partition go.
+/// Where the checkpoints of one instance of an operator go.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckpointFile {
     path: PathBuf,

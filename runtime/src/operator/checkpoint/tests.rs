@@ -24,7 +24,7 @@ fn frame(number: u8) -> Frame {
     delta.add(&memory, &[u32::from(number / 2)]);
     Frame {
         is_base: number == 0,
-        next: Offset(u64::from(number)),
+        next: vec![Offset(u64::from(number))],
         cursor: vec![number; 9],
         counters: vec![number; 5],
         places: vec![number; 2],

@@ -48,7 +48,7 @@ async fn only_the_rows_that_fail_are_quarantined_and_a_rerun_decides_the_same() 
     );
     let named = "power{u=1} at 3000000000 ns = 666: plugin trapped in process: ";
     assert!(entries[0].1.replace("power:value", "power").contains(named), "{entries:?}");
-    assert_eq!(calm.shared.partitions[0].counters.quarantined_rows.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert_eq!(calm.shared.instances[0].counters.quarantined_rows.load(std::sync::atomic::Ordering::Relaxed), 2);
 
     let expected = calm.outputs().await;
     for crash_after in 1..4 {
@@ -74,15 +74,15 @@ async fn a_trap_after_many_checkpoints_finds_their_sum() {
     for _ in 0..3 {
         world.follow(1, 2).await;
     }
-    let (mut fold, cursor) = world.open().unwrap();
+    let (mut fold, cursors) = world.open().unwrap();
     world.write(&[("power{u=1}", 8.0, 666.0), ("power{u=2}", 8.0, 100.0)]).await;
     world.write(&[("power{u=1}", 9.0, 1.0)]).await;
-    let mut at = cursor.clone();
-    for record in world.records().await.iter().filter(|record| record.offset >= cursor.next) {
+    let (begin, mut at) = (cursors[0].next, cursors[0].clone());
+    for record in world.records().await.iter().filter(|record| record.offset >= begin) {
         if !at.has_seen(record.producer, record.epoch, record.sequence) {
             fold.apply(0, record).unwrap();
         }
-        at.admit(record, world.end_of(record).await);
+        at.admit(record, world.end_of(0, record).await);
         fold.idle(std::slice::from_ref(&at), true).unwrap();
     }
     assert_eq!(world.output("power_s{u=1}", 9).await, Some(9.0));
@@ -116,21 +116,20 @@ async fn a_checkpoint_that_cannot_be_written_stops_nothing() {
     std::fs::create_dir(world.dir.path().join("aside")).unwrap();
     let aside = CheckpointFile::new(&world.dir.path().join("aside/none"), 0);
     let parts = (world.plugin.clone(), world.spec.clone());
-    let (mut fold, mut cursor) =
-        OperatorFold::open(&world.around, parts, 0, aside, world.shared.clone(), (Cursor::default(), Offset(0)))
-            .unwrap();
+    let (mut fold, mut cursors) =
+        OperatorFold::open(&world.around, parts, 0, aside, world.shared.clone(), world.begin()).unwrap();
     std::fs::write(world.dir.path().join("aside/none"), b"").unwrap();
     for record in world.records().await {
         fold.apply(0, &record).unwrap();
-        cursor.admit(&record, world.end_of(&record).await);
-        fold.idle(std::slice::from_ref(&cursor), true).unwrap();
+        cursors[0].admit(&record, world.end_of(0, &record).await);
+        fold.idle(&cursors, true).unwrap();
     }
-    let status = &world.shared.partitions[0];
+    let status = &world.shared.instances[0];
     assert!(status.checkpoint_error.lock().as_deref().is_some_and(|reason| reason.contains("none")));
     assert_eq!(fold.needed_from(&[]), Some(vec![Offset(0)]));
     assert_eq!(world.output("power_s{u=1}", 11).await, Some(66.0));
     std::fs::remove_file(world.dir.path().join("aside/none")).unwrap();
-    fold.idle(std::slice::from_ref(&cursor), true).unwrap();
+    fold.idle(&cursors, true).unwrap();
     assert!(status.checkpoint_error.lock().is_none());
-    assert_eq!(fold.needed_from(&[]), Some(vec![cursor.next]));
+    assert_eq!(fold.needed_from(&[]), Some(vec![cursors[0].next]));
 }

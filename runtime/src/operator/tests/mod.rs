@@ -2,6 +2,7 @@
 
 mod calculations;
 mod failures;
+mod merged;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tidemill_journal::{
-    ApplyError, Catalog, Cursor, Env, Fold, Journal, ReadLimits, SystemEnv, TOPIC_DATA, TOPIC_QUARANTINE, TopicConfig,
-    TopicPartition,
+    ApplyError, Batch, Catalog, Cursor, Env, Fold, Journal, Merge, ReadLimits, SystemEnv, TOPIC_DATA, TOPIC_QUARANTINE,
+    TopicConfig, TopicPartition,
 };
 use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync};
 use tidemill_model::payload::{DeleteRange, Heartbeat, Quarantined, SamplesBuilder, SamplesView};
@@ -25,6 +26,7 @@ use crate::guest::{About, Kind, Plugin, Port, World, engine, inspect};
 use crate::history::History;
 use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::{OperatorFold, Surroundings};
+use crate::operator::layout::Begin;
 use crate::operator::spec::{DeployRequest, Spec};
 use crate::operator::status::Shared;
 
@@ -112,6 +114,11 @@ struct World1 {
 
 impl World1 {
     async fn new(wat: &str, json: &str) -> Self {
+        Self::over(1, wat, json).await
+    }
+
+    /// On a journal of so many partitions.
+    async fn over(partitions: u32, wat: &str, json: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let env: Arc<dyn Env> = SystemEnv::new();
         let config = EmbeddedConfig {
@@ -120,8 +127,8 @@ impl World1 {
             ..EmbeddedConfig::new(dir.path().join("journal"))
         };
         let journal: Arc<dyn Journal> = EmbeddedJournal::open(config, env.clone()).unwrap();
-        for topic in [TOPIC_DATA, TOPIC_QUARANTINE] {
-            journal.create(TopicConfig::new(topic, 1)).await.unwrap();
+        for (topic, partitions) in [(TOPIC_DATA, partitions), (TOPIC_QUARANTINE, 1)] {
+            journal.create(TopicConfig::new(topic, partitions)).await.unwrap();
         }
         let catalog = Catalog::open(journal.clone()).await.unwrap();
         let engine = engine().unwrap();
@@ -140,25 +147,32 @@ impl World1 {
         let spec = Arc::new(Spec::new(&request, ("hash", 1), plugin.world(), &about).unwrap());
         let history = Arc::new(FakeHistory { journal: journal.clone(), failures: Mutex::new(0) });
         let checkpoint_every = Duration::from_secs(3600);
-        let around = Surroundings { journal, catalog, history: history.clone(), env, partitions: 1, checkpoint_every };
+        let around = Surroundings { journal, catalog, history: history.clone(), env, partitions, checkpoint_every };
         Self { dir, around, history, plugin, spec, shared: Shared::new(1) }
     }
 
-    async fn append(&self, kind: RecordKind, payload: impl Into<bytes::Bytes>) {
-        let at = TopicPartition::new(TOPIC_DATA, 0);
+    async fn append(&self, partition: u32, kind: RecordKind, payload: impl Into<bytes::Bytes>) {
+        let at = TopicPartition::new(TOPIC_DATA, partition);
         self.around.journal.append(&at, vec![NewRecord::anonymous(kind, payload)]).await.unwrap();
     }
 
-    /// One record of samples: series key, second, value.
+    fn partition_of(&self, key: &str) -> u32 {
+        let key: SeriesKey = key.parse().unwrap();
+        (key.partition_hash() % u64::from(self.around.partitions)) as u32
+    }
+
+    /// One record of samples, in the partition of the first: series key, second, value.
     async fn write(&self, samples: &[(&str, f64, f64)]) {
         let mut builder = SamplesBuilder::new();
+        let partition = self.partition_of(samples[0].0);
         for (key, second, value) in samples {
+            assert_eq!(self.partition_of(key), partition, "a record is in one partition");
             let series = Series::new(key.parse().unwrap(), ValueType::Float);
             let id = series.id;
             self.around.catalog.register(vec![series]).await.unwrap()[0].clone().unwrap();
             builder.push(id, (second * SECOND as f64) as i64, Value::Float(*value), Quality::GOOD);
         }
-        self.append(RecordKind::Samples, builder.encode()).await;
+        self.append(partition, RecordKind::Samples, builder.encode()).await;
     }
 
     async fn write_text(&self, key: &str, second: i64, text: &str) {
@@ -167,28 +181,44 @@ impl World1 {
         self.around.catalog.register(vec![series]).await.unwrap()[0].clone().unwrap();
         let mut builder = SamplesBuilder::new();
         builder.push_text(id, second * SECOND, text.to_owned(), Quality::GOOD);
-        self.append(RecordKind::Samples, builder.encode()).await;
+        self.append(self.partition_of(key), RecordKind::Samples, builder.encode()).await;
     }
 
+    /// One in every partition.
     async fn heartbeat(&self, second: i64) {
-        self.append(RecordKind::Heartbeat, Heartbeat { time: second * SECOND }.to_payload()).await;
+        for partition in 0..self.around.partitions {
+            self.append(partition, RecordKind::Heartbeat, Heartbeat { time: second * SECOND }.to_payload()).await;
+        }
     }
 
     async fn delete(&self, key: &str, start: i64, end: i64) {
         let id = Series::new(key.parse().unwrap(), ValueType::Float).id;
         let range = DeleteRange { series: vec![id.0], start: start * SECOND, end: end * SECOND };
-        self.append(RecordKind::DeleteRange, range.to_payload()).await;
+        self.append(self.partition_of(key), RecordKind::DeleteRange, range.to_payload()).await;
     }
 
-    /// Everything in the journal now.
+    /// Everything in the journal now, in one order: partition, record, and the offset after it.
+    async fn merged(&self) -> Vec<(u32, Record, Offset)> {
+        let mut merge = Merge::new(self.around.partitions as usize);
+        for partition in 0..self.around.partitions {
+            for record in read_all(&self.around.journal, TOPIC_DATA, partition).await {
+                let next = self.end_of(partition, &record).await;
+                merge.push(partition as usize, Batch { records: vec![record], next });
+            }
+            merge.end(partition as usize);
+        }
+        std::iter::from_fn(|| merge.take()).map(|(index, record, after)| (index as u32, record, after)).collect()
+    }
+
+    /// Everything in the first partition now.
     async fn records(&self) -> Vec<Record> {
         read_all(&self.around.journal, TOPIC_DATA, 0).await
     }
 
     /// Where a follower that has applied the record reads on.
-    async fn end_of(&self, record: &Record) -> Offset {
+    async fn end_of(&self, partition: u32, record: &Record) -> Offset {
         let limits = ReadLimits { bytes: 1, ..ReadLimits::default() };
-        let at = TopicPartition::new(TOPIC_DATA, 0);
+        let at = TopicPartition::new(TOPIC_DATA, partition);
         self.around.journal.read(&at, record.offset, limits).await.unwrap().next
     }
 
@@ -213,30 +243,27 @@ impl World1 {
         CheckpointFile::new(&self.dir.path().join("operator"), 0)
     }
 
-    fn open(&self) -> Result<(OperatorFold, Cursor), String> {
+    fn begin(&self) -> Begin {
+        Begin::earliest(self.spec.layout(self.around.partitions).read_by(0).len())
+    }
+
+    fn open(&self) -> Result<(OperatorFold, Vec<Cursor>), String> {
         let parts = (self.plugin.clone(), self.spec.clone());
-        OperatorFold::open(
-            &self.around,
-            parts,
-            0,
-            self.checkpoints(),
-            self.shared.clone(),
-            (Cursor::default(), Offset(0)),
-        )
+        OperatorFold::open(&self.around, parts, 0, self.checkpoints(), self.shared.clone(), self.begin())
     }
 
     /// Follows the journal's present content from the last checkpoint and crashes after `count` records at the latest,
     /// having written a checkpoint after `checkpoint_after` of them. Returns the reasons of refusals.
     async fn follow(&self, checkpoint_after: usize, count: usize) -> Vec<String> {
-        let (mut fold, mut cursor) = self.open().unwrap();
+        let (mut fold, mut cursors) = self.open().unwrap();
         let mut refusals = Vec::new();
-        let records = self.records().await;
-        let unread = records.iter().filter(|record| record.offset >= cursor.next).take(count);
-        for (done, record) in (1..).zip(unread.cloned().collect::<Vec<_>>()) {
-            let end = self.end_of(&record).await;
+        let records = self.merged().await.into_iter();
+        let unread = records.filter(|(partition, record, _)| record.offset >= cursors[*partition as usize].next);
+        for (done, (partition, record, end)) in (1..).zip(unread.take(count).collect::<Vec<_>>()) {
+            let cursor = &mut cursors[partition as usize];
             if !cursor.has_seen(record.producer, record.epoch, record.sequence) {
                 loop {
-                    match fold.apply(0, &record) {
+                    match fold.apply(partition, &record) {
                         Ok(_) => break,
                         Err(ApplyError::Refused(reason)) => break refusals.push(reason),
                         Err(ApplyError::Retry(_)) => {}
@@ -245,9 +272,9 @@ impl World1 {
                 }
             }
             cursor.admit(&record, end);
-            fold.commit(std::slice::from_ref(&cursor)).unwrap();
+            fold.commit(&cursors).unwrap();
             if done == checkpoint_after {
-                fold.idle(std::slice::from_ref(&cursor), true).unwrap();
+                fold.idle(&cursors, true).unwrap();
             }
         }
         refusals
@@ -256,12 +283,13 @@ impl World1 {
     /// What replicas see of the operator: the last value of every (output series, second).
     async fn outputs(&self) -> BTreeMap<(String, i64), u64> {
         // What the operator has handed over is durable once a later record is.
-        self.append(RecordKind::Samples, SamplesBuilder::new().encode()).await;
-        let mut cursor = Cursor::default();
+        for partition in 0..self.around.partitions {
+            self.append(partition, RecordKind::Samples, SamplesBuilder::new().encode()).await;
+        }
+        let mut cursors = vec![Cursor::default(); self.around.partitions as usize];
         let mut seen = BTreeMap::new();
-        for record in self.records().await {
-            let end = Offset(record.offset.0 + 1);
-            let is_new = cursor.admit(&record, end);
+        for (partition, record, end) in self.merged().await {
+            let is_new = cursors[partition as usize].admit(&record, end);
             if !is_new || record.producer.0 == 0 {
                 continue;
             }

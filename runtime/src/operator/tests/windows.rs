@@ -24,7 +24,7 @@ async fn windows_close_by_their_own_groups_rows_and_are_revised_by_late_ones() {
     assert_eq!(world.output("power_t:value_sum{u=1}", 0).await, Some(210.0), "revised");
     assert_eq!(world.output("power_t:value_sum{u=1}", 20).await, Some(17.0), "out of order, but in time");
     assert_eq!(world.output("power_t:value_sum{u=1}", 30).await, None, "still open");
-    let counters = &world.shared.partitions[0].counters;
+    let counters = &world.shared.instances[0].counters;
     assert_eq!(counters.late_rows.load(std::sync::atomic::Ordering::Relaxed), 2);
     assert_eq!(counters.revised_windows.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
@@ -43,7 +43,7 @@ async fn a_window_is_revised_once_however_many_records_touch_it() {
     world.heartbeat(0).await;
     world.follow(0, usize::MAX).await;
     assert_eq!(world.output("power_t:value_sum", 0).await, Some(7.0));
-    let counters = &world.shared.partitions[0].counters;
+    let counters = &world.shared.instances[0].counters;
     assert_eq!(counters.revised_windows.load(std::sync::atomic::Ordering::Relaxed), 1);
     let listed = world.shared.windows.lock().clone();
     let listed: Vec<_> = listed.iter().map(|w| (w.series.as_str(), w.start_ns, w.end_ns, w.reason)).collect();

@@ -13,7 +13,7 @@ use tidemill_runtime::{CallError, Limits, Tried, try_out};
 
 use crate::clock::Stopwatch;
 use crate::commands::plugin::build;
-use crate::commands::plugin::deploy::parse_params;
+use crate::commands::plugin::deploy::parse_pairs;
 use crate::exit::{Exit, ended};
 use crate::output::{self, Context, say, thousands};
 use crate::table::Table;
@@ -123,7 +123,7 @@ fn params(dir: &Path, given: &[String]) -> anyhow::Result<Map<String, Value>> {
         Some(fixture) => fixture.request()?.params,
         None => Map::new(),
     };
-    params.extend(parse_params(given).map_err(|reason| ended(Exit::Usage, reason))?);
+    params.extend(parse_pairs("--param", given).map_err(|reason| ended(Exit::Usage, reason))?);
     Ok(params)
 }
 
