@@ -18,6 +18,7 @@
 
 mod aggregator;
 mod compile;
+mod deploy;
 mod error;
 pub mod guest;
 mod history;

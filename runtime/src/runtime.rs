@@ -9,26 +9,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tidemill_journal::{
-    Catalog, Env, Journal, ReadLimits, Retention, Share, TOPIC_DATA, TOPIC_SHADOW, TopicConfig, TopicPartition,
-};
-use tidemill_model::Offset;
+use tidemill_journal::{Catalog, Env, Journal, Retention, Share, TOPIC_SHADOW, TopicConfig};
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
-use tokio::sync::oneshot;
 
 use crate::compile::Compiler;
 use crate::error::{DeployError, InstallError, RuntimeError};
-use crate::guest::{Instance, Limits, LogLine, Logs, Plugin, World, engine};
+use crate::guest::{Limits, LogLine, Plugin, World, engine};
 use crate::history::History;
 use crate::operator::fold::Surroundings;
 use crate::operator::layout::Layout;
 use crate::operator::spec::{DeployRequest, Spec};
-use crate::operator::start::Start;
 use crate::operator::status::OperatorStatus;
 use crate::plugins::{PluginInfo, Plugins};
 use crate::shared_plugins;
 use crate::supervisor::Supervisor;
-use crate::versions::{base_name, remembered, shadow_name};
+use crate::versions::base_name;
 
 /// The directory of reruns.
 const RERUNS: &str = "reruns";
@@ -129,88 +124,6 @@ impl Runtime {
         self.plugins.list()
     }
 
-    /// Deploys a plugin as an operator, or replaces the operator of that name: it starts from nothing then.
-    ///
-    /// # Errors
-    /// What is wrong with the request, and what to do about it.
-    pub async fn deploy(self: &Arc<Self>, request: DeployRequest) -> Result<OperatorStatus, DeployError> {
-        let _one_at_a_time = self.deploying.lock().await;
-        let name = request.name.clone();
-        if request.start == Start::State {
-            return Err(DeployError::invalid("only a shadow can start with the state of the present version"));
-        }
-        let mut definition = self.new_definition(request).await?;
-        if let Some(present) = self.definition(&name) {
-            definition.versions = remembered(&present);
-        }
-        self.around.catalog.put_operator(definition).await?;
-        self.status_of(&name)
-    }
-
-    /// A definition of a new generation, checked and tried out.
-    pub(crate) async fn new_definition(
-        self: &Arc<Self>,
-        request: DeployRequest,
-    ) -> Result<OperatorDefinition, DeployError> {
-        let info = self.find_plugin(&request.plugin)?;
-        self.check_ceiling(&request.limits)?;
-        // Never the number of an operator that was removed: followers would drop the new one's outputs as repetitions.
-        let now_ms = u64::try_from(self.around.env.now() / 1_000_000).unwrap_or(0);
-        let taken = [self.definition(&request.name), self.definition(&shadow_name(&request.name))];
-        let generation = taken.iter().flatten().fold(now_ms, |number, old| number.max(old.generation + 1));
-        self.try_out(info.hash.clone(), generation, request.clone()).await?;
-        self.check_cycles(&info, &request)?;
-        let begin = self.begin(&request.start).await?;
-        let config = serde_json::to_string(&request).expect("a deploy request has a JSON form");
-        Ok(OperatorDefinition {
-            name: request.name,
-            plugin_hash: info.hash,
-            config,
-            state: OperatorState::Running as u32,
-            generation,
-            plugin: info.name,
-            start_offsets: begin.iter().map(|(offset, _)| offset.0).collect(),
-            start_ordinals: begin.iter().map(|(_, ordinal)| *ordinal).collect(),
-            start_journal: self.around.journal.identity().id,
-            ..OperatorDefinition::default()
-        })
-    }
-
-    /// Refuses an operator whose outputs would come back to its inputs through others.
-    fn check_cycles(&self, info: &PluginInfo, request: &DeployRequest) -> Result<(), DeployError> {
-        let world = if info.world == World::Aggregation.name() { World::Aggregation } else { World::Calculation };
-        let new = Spec::new(request, (&info.hash, 0), world, &info.about())?;
-        let definitions = self.around.catalog.operators();
-        let others = definitions.iter().filter(|other| !other.shadow && other.name != request.name);
-        let others: Vec<_> = others.filter_map(|other| self.spec_of(other)).collect();
-        // From the new operator along its outputs; `way[i]` came after `from`.
-        let mut way: Vec<(&Spec, Option<usize>)> = Vec::new();
-        let mut open = vec![(&new, None)];
-        while let Some((spec, from)) = open.pop() {
-            for next in others.iter().filter(|next| spec.feeds(next)) {
-                if way.iter().any(|(seen, _)| seen.name == next.name) {
-                    continue;
-                }
-                way.push((next, from));
-                if next.feeds(&new) {
-                    let mut names = vec![new.name.as_str(), next.name.as_str()];
-                    let mut back = from;
-                    while let Some((spec, before)) = back.and_then(|index: usize| way.get(index)) {
-                        names.insert(1, &spec.name);
-                        back = *before;
-                    }
-                    names.push(&new.name);
-                    let circle = names.join(" → ");
-                    return Err(DeployError::invalid(format!(
-                        "its outputs would come back to it: {circle}; narrow the inputs of one of them"
-                    )));
-                }
-                open.push((next, Some(way.len() - 1)));
-            }
-        }
-        Ok(())
-    }
-
     /// The parsed request of a definition, if its plugin is known here.
     pub(crate) fn spec_of(&self, definition: &OperatorDefinition) -> Option<Spec> {
         let request: DeployRequest = serde_json::from_str(&definition.config).ok()?;
@@ -295,90 +208,6 @@ impl Runtime {
             names => format!("there is no operator {name:?}; deployed are: {}", names.join(", ")),
         };
         DeployError::NotFound { reason }
-    }
-
-    fn find_plugin(&self, name_or_hash: &str) -> Result<PluginInfo, DeployError> {
-        self.plugins.find(name_or_hash).ok_or_else(|| {
-            let mut names: Vec<_> = self.plugins.list().into_iter().map(|info| info.name).collect();
-            names.dedup();
-            let there = if names.is_empty() {
-                "none is installed".into()
-            } else {
-                format!("installed are: {}", names.join(", "))
-            };
-            DeployError::NotFound { reason: format!("there is no plugin {name_or_hash:?}; {there}") }
-        })
-    }
-
-    fn check_ceiling(&self, asked: &Limits) -> Result<(), DeployError> {
-        let pairs = asked.by_name().into_iter().zip(self.config.limits.by_name());
-        match pairs.into_iter().find(|((_, asked), (_, most))| asked > most) {
-            None => Ok(()),
-            Some(((name, asked), (_, most))) => {
-                Err(DeployError::invalid(format!("limit {name} is {asked}, this node allows at most {most}")))
-            }
-        }
-    }
-
-    /// Parses the request and lets a guest see its parameters, on a thread of its own.
-    async fn try_out(
-        self: &Arc<Self>,
-        hash: String,
-        generation: u64,
-        request: DeployRequest,
-    ) -> Result<(), DeployError> {
-        let (answer, result) = oneshot::channel();
-        let runtime = self.clone();
-        let attempt = async move {
-            // Nobody may be waiting any more; that is fine.
-            let _ = answer.send(runtime.try_out_here(&hash, generation, &request));
-        };
-        drop(self.around.env.spawn_thread("deploy", Box::pin(attempt)));
-        result.await.unwrap_or_else(|_| Err(DeployError::invalid("the plugin could not be tried out")))
-    }
-
-    fn try_out_here(&self, hash: &str, generation: u64, request: &DeployRequest) -> Result<(), DeployError> {
-        let info = self.find_plugin(hash)?;
-        let plugin = self.plugins.compiled(hash).map_err(|error| DeployError::invalid(error.to_string()))?;
-        let spec = Spec::new(request, (hash, generation), plugin.world(), &info.about())?;
-        let mut trial = Instance::new(&plugin, spec.limits, Arc::new(Logs::default()), self.around.env.clone())?;
-        Ok(trial.configure(&spec.params)?)
-    }
-
-    /// Where an operator begins: offset and ordinal of each partition; nothing for the journal's beginning.
-    async fn begin(&self, start: &Start) -> Result<Vec<(Offset, u64)>, DeployError> {
-        if let Start::Position(position) = start
-            && (position.journal != self.around.journal.identity()
-                || position.offsets.len() != self.around.partitions as usize)
-        {
-            return Err(DeployError::invalid("the position to start at is of another journal"));
-        }
-        if matches!(start, Start::Earliest | Start::State) {
-            return Ok(Vec::new());
-        }
-        let mut places = Vec::with_capacity(self.around.partitions as usize);
-        for partition in 0..self.around.partitions {
-            let at = TopicPartition::new(TOPIC_DATA, partition);
-            let bounds = self.around.journal.bounds(&at).await?;
-            let offset = match start {
-                Start::Time(time) => self.around.journal.find(&at, *time).await?,
-                Start::Position(position) => position.offsets[partition as usize].clamp(bounds.start, bounds.durable),
-                _ => bounds.durable,
-            };
-            places.push(match offset < bounds.durable {
-                true => self.first_from(&at, offset).await?,
-                false => (bounds.durable, bounds.records),
-            });
-        }
-        Ok(places)
-    }
-
-    /// Offset and ordinal of the first record from `offset` on; there is one.
-    async fn first_from(&self, at: &TopicPartition, offset: Offset) -> Result<(Offset, u64), DeployError> {
-        let batch = self.around.journal.read(at, offset, ReadLimits { bytes: 1, ..ReadLimits::default() }).await?;
-        let record =
-            batch.records.first().ok_or_else(|| DeployError::invalid("the record to start at is not there"))?;
-        Ok((record.offset, record.ordinal))
     }
 
     pub(crate) fn status_of(&self, name: &str) -> Result<OperatorStatus, DeployError> {
