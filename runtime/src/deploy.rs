@@ -1,15 +1,17 @@
 //! Deploying: a request is checked, tried out, and becomes a definition in the catalog.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidemill_journal::{ReadLimits, TOPIC_DATA, TopicPartition};
-use tidemill_model::Offset;
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
+use tidemill_model::{Offset, Series};
 use tokio::sync::oneshot;
 
 use crate::error::DeployError;
 use crate::guest::{Instance, Limits, Logs, World};
 use crate::operator::spec::{DeployRequest, Spec};
+use crate::operator::stage::{self, Stage, partial_name};
 use crate::operator::start::Start;
 use crate::operator::status::OperatorStatus;
 use crate::plugins::PluginInfo;
@@ -27,18 +29,53 @@ impl Runtime {
         if request.start == Start::State {
             return Err(DeployError::invalid("only a shadow can start with the state of the present version"));
         }
-        let mut definition = self.new_definition(request).await?;
-        if let Some(present) = self.definition(&name) {
-            definition.versions = remembered(&present);
+        let obsolete = if request.two_stage { None } else { self.first_stage_of(&name) };
+        let mut definitions = Vec::new();
+        for request in self.stages(request)? {
+            let mut definition = self.new_definition(request, &definitions).await?;
+            if let Some(present) = self.definition(&definition.name) {
+                definition.versions = remembered(&present);
+            }
+            definitions.push(definition);
         }
-        self.around.catalog.put_operator(definition).await?;
+        for definition in definitions {
+            self.around.catalog.put_operator(definition).await?;
+        }
+        if let Some(first) = obsolete {
+            self.forget(&first).await?;
+        }
         self.status_of(&name)
     }
 
-    /// A definition of a new generation, checked and tried out.
+    /// The operators that a request stands for: itself, or its two stages.
+    fn stages(&self, request: DeployRequest) -> Result<Vec<DeployRequest>, DeployError> {
+        if !request.two_stage {
+            return Ok(vec![request]);
+        }
+        let info = self.find_plugin(&request.plugin)?;
+        if !info.combining {
+            return Err(DeployError::invalid(format!(
+                "two stages: plugin {} ({}) does not export combine: merge_partitions instead",
+                info.name, info.hash
+            )));
+        }
+        let (first, second) = stage::split(&request, &info.outputs)?;
+        Ok(vec![first, second])
+    }
+
+    /// The first stage of the operator of this name, if it has one.
+    pub(crate) fn first_stage_of(&self, name: &str) -> Option<OperatorDefinition> {
+        let stage_of = |definition: &OperatorDefinition| self.request_of(definition).ok()?.stage;
+        let second = self.definition(name)?;
+        let first = self.definition(&partial_name(name))?;
+        (stage_of(&second) == Some(Stage::Combine) && stage_of(&first) == Some(Stage::Partial)).then_some(first)
+    }
+
+    /// A definition of a new generation, checked and tried out. `others` are about to be deployed too.
     pub(crate) async fn new_definition(
         self: &Arc<Self>,
         request: DeployRequest,
+        others: &[OperatorDefinition],
     ) -> Result<OperatorDefinition, DeployError> {
         let info = self.find_plugin(&request.plugin)?;
         self.check_ceiling(&request.limits)?;
@@ -47,7 +84,7 @@ impl Runtime {
         let taken = [self.definition(&request.name), self.definition(&shadow_name(&request.name))];
         let generation = taken.iter().flatten().fold(now_ms, |number, old| number.max(old.generation + 1));
         self.try_out(info.hash.clone(), generation, request.clone()).await?;
-        self.check_cycles(&info, &request)?;
+        self.check_cycles(&info, &request, others)?;
         let begin = self.begin(&request.start).await?;
         let config = serde_json::to_string(&request).expect("a deploy request has a JSON form");
         Ok(OperatorDefinition {
@@ -65,11 +102,18 @@ impl Runtime {
     }
 
     /// Refuses an operator whose outputs would come back to its inputs through others.
-    fn check_cycles(&self, info: &PluginInfo, request: &DeployRequest) -> Result<(), DeployError> {
+    fn check_cycles(
+        &self,
+        info: &PluginInfo,
+        request: &DeployRequest,
+        others: &[OperatorDefinition],
+    ) -> Result<(), DeployError> {
         let world = if info.world == World::Aggregation.name() { World::Aggregation } else { World::Calculation };
         let new = Spec::new(request, (&info.hash, 0), world, &info.about())?;
         let definitions = self.around.catalog.operators();
-        let others = definitions.iter().filter(|other| !other.shadow && other.name != request.name);
+        let is_replaced = |other: &OperatorDefinition| others.iter().any(|new| new.name == other.name);
+        let present = definitions.iter().filter(|other| !is_replaced(other));
+        let others = present.chain(others).filter(|other| !other.shadow && other.name != request.name);
         let others: Vec<_> = others.filter_map(|other| self.spec_of(other)).collect();
         // From the new operator along its outputs; `way[i]` came after `from`.
         let mut way: Vec<(&Spec, Option<usize>)> = Vec::new();
@@ -143,8 +187,36 @@ impl Runtime {
         let info = self.find_plugin(hash)?;
         let plugin = self.plugins.compiled(hash).map_err(|error| DeployError::invalid(error.to_string()))?;
         let spec = Spec::new(request, (hash, generation), plugin.world(), &info.about())?;
+        self.check_spread(&spec)?;
         let mut trial = Instance::new(&plugin, spec.limits, Arc::new(Logs::default()), self.around.env.clone())?;
         Ok(trial.configure(&spec.params)?)
+    }
+
+    /// Refuses an operator whose groups have series in several partitions, when each partition would be calculated by itself:
+    /// their results would overwrite each other.
+    fn check_spread(&self, spec: &Spec) -> Result<(), DeployError> {
+        let partitions = self.around.partitions;
+        let is_apart = spec.group_by.is_some() && spec.layout(partitions).instances() > 1;
+        if !is_apart || spec.stage == Some(Stage::Partial) {
+            return Ok(());
+        }
+        let mut places: HashMap<Vec<String>, (u32, Arc<Series>)> = HashMap::new();
+        for series in self.around.catalog.series_since(0) {
+            let Some(group) = spec.port_of(&series.key, series.value_type).and_then(|_| spec.group_of(&series.key))
+            else {
+                continue;
+            };
+            let partition = (series.key.partition_hash() % u64::from(partitions)) as u32;
+            let (first_partition, first) = places.entry(group).or_insert_with(|| (partition, series.clone()));
+            if *first_partition != partition {
+                return Err(DeployError::invalid(format!(
+                    "its groups cross partitions: {} is in partition {first_partition}, {} in {partition}; deploy it with \
+                     merge_partitions, or an aggregation with two_stage",
+                    first.key, series.key
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Where an operator begins: offset and ordinal of each partition; nothing for the journal's beginning.

@@ -37,6 +37,7 @@ pub use error::{DeployError, HistoryError, InstallError, RuntimeError};
 pub use guest::{CallError, Kind, Limits, LogLine, WindowColumns};
 pub use history::History;
 pub use operator::spec::{DeployRequest, OnError};
+pub use operator::stage::Stage;
 pub use operator::start::Start;
 pub use operator::status::{OperatorStatus, WindowNote};
 pub use operator::windows::{WindowParts, WindowRequest};

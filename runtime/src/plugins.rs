@@ -35,6 +35,9 @@ pub struct PluginInfo {
     /// Its state can move to a new version: it exports `save` and `load`.
     #[serde(default)]
     pub durable: bool,
+    /// It can put results of parts of a window together: it exports `combine`.
+    #[serde(default)]
+    pub combining: bool,
     /// Its input ports.
     pub inputs: Vec<Port>,
     /// Its output ports.
@@ -146,6 +149,7 @@ impl Plugins {
             world: plugin.world().name().to_owned(),
             contract: format!("0.{}", artefact.contract),
             durable: plugin.is_durable(),
+            combining: plugin.is_combining(),
             inputs: artefact.about.inputs,
             outputs: artefact.about.outputs,
             size_bytes: wasm.len() as u64,

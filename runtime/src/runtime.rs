@@ -132,7 +132,7 @@ impl Runtime {
         Spec::new(&request, (&definition.plugin_hash, definition.generation), world, &info.about()).ok()
     }
 
-    /// Runs, pauses or removes an operator. One that has stopped by itself tries again when it is to run.
+    /// Runs, pauses or removes an operator, with the first of its stages if it has two. One that has stopped by itself tries again when it is to run.
     ///
     /// # Errors
     /// When there is none of that name.
@@ -140,10 +140,12 @@ impl Runtime {
         // A promotion relies on what it has paused, and what it puts must not be overwritten by what was read before it.
         let _one_at_a_time = self.deploying.lock().await;
         let definition = self.definition(name).ok_or_else(|| self.no_such_operator(name))?;
-        let definition = OperatorDefinition { state: state as u32, ..definition };
-        self.around.catalog.put_operator(definition).await?;
-        if state == OperatorState::Running {
-            self.start_stopped(name);
+        for definition in self.first_stage_of(name).into_iter().chain([definition]) {
+            let name = definition.name.clone();
+            self.around.catalog.put_operator(OperatorDefinition { state: state as u32, ..definition }).await?;
+            if state == OperatorState::Running {
+                self.start_stopped(&name);
+            }
         }
         Ok(())
     }
@@ -228,6 +230,7 @@ impl Runtime {
             hash: definition.plugin_hash.clone(),
             world: info.map_or_else(|| World::Calculation.name().to_owned(), |info| info.world),
             state: if is_paused { "paused" } else { "running" },
+            stage: self.request_of(definition).ok().and_then(|request| request.stage),
             merges_partitions: self.layout_of(definition).merges,
             waits_for_partition: None,
             lag_records: 0,

@@ -59,7 +59,7 @@ impl Runtime {
         let _one_at_a_time = self.deploying.lock().await;
         let present = self.required(&request.name)?;
         let full = request.over(&self.request_of(&present)?);
-        let mut definition = self.new_definition(full).await?;
+        let mut definition = self.new_definition(full, &[]).await?;
         definition.name = shadow_name(&present.name);
         definition.shadow = true;
         if request.start == Some(Start::State) {
@@ -192,13 +192,13 @@ impl Runtime {
         let config = serde_json::to_string(&request).expect("a deploy request has a JSON form");
         // By its hash: the newest plugin of that name may be another one by now.
         let request = DeployRequest { plugin: present.plugin_hash.clone(), ..request };
-        let definition = self.new_definition(request).await?;
+        let definition = self.new_definition(request, &[]).await?;
         let definition = OperatorDefinition { config, versions: remembered(&present), ..definition };
         self.around.catalog.put_operator(definition).await?;
         self.status_of(name)
     }
 
-    async fn forget(&self, definition: &OperatorDefinition) -> Result<(), DeployError> {
+    pub(crate) async fn forget(&self, definition: &OperatorDefinition) -> Result<(), DeployError> {
         let removed = OperatorDefinition { state: OperatorState::Removed as u32, ..definition.clone() };
         Ok(self.around.catalog.put_operator(removed).await?)
     }

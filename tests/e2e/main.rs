@@ -8,6 +8,7 @@ mod import;
 mod journal_copy;
 mod journal_refusals;
 mod journals;
+mod partitions;
 mod rebuild;
 mod retention;
 mod slow_client;

@@ -17,6 +17,10 @@
 //!   American Statistician 37(3), 1983, equation 1.7): no cancellation when the mean is large against the spread.
 //! - Additions happen in the order of time, so that the same window always gives the same bits.
 //!
+//! Results of parts of a window are put together by the same formulas over nᵢ, sᵢ, mᵢ and vᵢ of the parts: n = Σnᵢ, sum = Σsᵢ
+//! (compensated), m = sum / n, and variance = Σ nᵢ (vᵢ + (mᵢ − m)²) / n (Chan, Golub, LeVeque, equations 1.5, for any number of
+//! parts). Count, minimum and maximum are those of all rows; the others differ from them by rounding at most.
+//!
 //! It takes no parameters.
 
 use tidemill_sdk::prelude::*;
@@ -57,14 +61,31 @@ impl Aggregation for Rollup {
         if values.is_empty() {
             return;
         }
-        out[SUM] = sum(values);
+        out[SUM] = sum(values.iter().copied());
         out[MEAN] = out[SUM] / n;
-        (out[MIN], out[MAX]) = extremes(values);
+        (out[MIN], out[MAX]) = extremes(values.iter().copied());
         out[VARIANCE] = variance(values, out[MEAN]);
     }
 }
 
-tidemill_sdk::aggregation!(Rollup);
+impl Combining for Rollup {
+    fn combine(&mut self, parts: &Parts<'_>, out: &mut [f64]) {
+        let n: f64 = parts.values(COUNT).sum();
+        out[COUNT] = n;
+        if n == 0.0 {
+            return;
+        }
+        out[SUM] = sum(parts.values(SUM));
+        let mean = out[SUM] / n;
+        out[MEAN] = mean;
+        (out[MIN], _) = extremes(parts.values(MIN));
+        (_, out[MAX]) = extremes(parts.values(MAX));
+        let squares = |part: &[f64]| part[COUNT] * (part[VARIANCE] + (part[MEAN] - mean) * (part[MEAN] - mean));
+        out[VARIANCE] = parts.iter().filter(|part| part[COUNT] > 0.0).map(squares).sum::<f64>() / n;
+    }
+}
+
+tidemill_sdk::combining_aggregation!(Rollup);
 
 /// Values of the usable rows, copied only if there are others.
 fn usable<'a>(window: &Window<'a>, scratch: &'a mut Vec<f64>) -> &'a [f64] {
@@ -78,17 +99,16 @@ fn usable<'a>(window: &Window<'a>, scratch: &'a mut Vec<f64>) -> &'a [f64] {
 }
 
 /// The smallest and the largest of `values`, none of which is NaN. Plain comparisons: `f64::min` is a library call in Wasm.
-fn extremes(values: &[f64]) -> (f64, f64) {
+fn extremes(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let start = (f64::INFINITY, f64::NEG_INFINITY);
-    values.iter().fold(start, |(min, max), &value| {
-        (if value < min { value } else { min }, if value > max { value } else { max })
-    })
+    values
+        .fold(start, |(min, max), value| (if value < min { value } else { min }, if value > max { value } else { max }))
 }
 
 /// `Sum2`: the errors of the additions are summed beside the sum and added at the end.
-fn sum(values: &[f64]) -> f64 {
+fn sum(values: impl Iterator<Item = f64>) -> f64 {
     let (mut sum, mut errors) = (0.0_f64, 0.0_f64);
-    for &value in values {
+    for value in values {
         let next = sum + value;
         let part = next - sum;
         errors += (sum - (next - part)) + (value - part);

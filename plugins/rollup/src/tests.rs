@@ -87,3 +87,30 @@ fn parameters_are_refused() {
     let problem = AggregationHarness::<Rollup>::new(r#"{"window": 60}"#).err().expect("there are no parameters");
     assert_eq!(problem.text, "parameter `window` is unknown; this plugin takes none");
 }
+
+#[test]
+fn parts_put_together_are_the_whole() {
+    let values: Vec<f64> = (0..997).map(|i| f64::from(i * 7919 % 1009) + 1e6).collect();
+    let whole = rollup(&rows(&values));
+    for cuts in [vec![], vec![1], vec![400], vec![0, 10, 10, 996]] {
+        let mut parts = Vec::new();
+        let mut from = 0;
+        for cut in cuts.iter().copied().chain([values.len()]) {
+            parts.push(rollup(&rows(&values[from..cut])));
+            from = cut;
+        }
+        let combined = AggregationHarness::<Rollup>::new("{}").expect("no parameters").combine(&parts);
+        for exact in [COUNT, SUM, MEAN, MIN, MAX] {
+            assert_eq!(combined[exact], whole[exact], "output {exact} of parts cut at {cuts:?}");
+        }
+        assert!((combined[VARIANCE] - whole[VARIANCE]).abs() <= 1e-9 * whole[VARIANCE], "cut at {cuts:?}");
+    }
+}
+
+#[test]
+fn parts_without_values_are_none() {
+    let empty = rollup(&[]);
+    let combined = AggregationHarness::<Rollup>::new("{}").expect("no parameters").combine(&[empty.clone(), empty]);
+    assert_eq!(combined[COUNT], 0.0);
+    assert!(combined[SUM..].iter().all(|value| value.is_nan()));
+}

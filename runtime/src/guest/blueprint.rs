@@ -73,8 +73,8 @@ pub(crate) struct Blueprint {
 }
 
 /// The functions that a plugin may export, besides `cabi_post_…` of each.
-pub(crate) const CALLS: [&str; 8] =
-    ["contract", "describe", "configure", "process", "advance", "aggregate", "save", "load"];
+pub(crate) const CALLS: [&str; 9] =
+    ["contract", "describe", "configure", "process", "advance", "aggregate", "combine", "save", "load"];
 
 impl Blueprint {
     /// Whether the plugin has a function.

@@ -150,20 +150,51 @@ impl Instance {
                 (windows, windows_len, dt, dt_len, values, values_len, qualities, qualities_len, texts, texts_len);
             self.call(CALL, "(ten times i32) -> i32", args)?
         };
+        self.read_answers(CALL, area_at, u64::from(windows_len) * u64::from(outputs), out)
+    }
+
+    /// Hands an aggregation the results of parts of windows, and appends its `outputs` values per window to `out`. `parts`
+    /// says how many parts each window has, `values` are `[window][part][output]`; NaN: no value.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn combine(
+        &mut self,
+        parts: &[u32],
+        values: &[f64],
+        outputs: u32,
+        out: &mut Vec<f64>,
+    ) -> Result<(), CallError> {
+        const CALL: &str = "combine";
+        self.refuel(CALL)?;
+        let (parts_at, parts_len) = self.put(CALL, parts)?;
+        let (values_at, values_len) = self.put(CALL, values)?;
+        let args = (parts_at, parts_len, values_at, values_len);
+        let area_at = self.call(CALL, "(i32, i32, i32, i32) -> i32", args)?;
+        self.read_answers(CALL, area_at, u64::from(parts_len) * u64::from(outputs), out)
+    }
+
+    /// Copies a `result<list<f64>, problem>` with `expected` values out of the guest.
+    fn read_answers(
+        &mut self,
+        call: &'static str,
+        area_at: u32,
+        expected: u64,
+        out: &mut Vec<f64>,
+    ) -> Result<(), CallError> {
         let memory = self.memory.data(&self.store);
-        let area = abi::region(memory, CALL, (area_at, SMALL_AREA_BYTES), 4)?;
-        if is_problem(area, CALL)? {
-            return Err(problem(memory, area, CALL, 4));
+        let area = abi::region(memory, call, (area_at, SMALL_AREA_BYTES), 4)?;
+        if is_problem(area, call)? {
+            return Err(problem(memory, area, call, 4));
         }
         let (at, len) = abi::list_at(area, 4);
-        let expected = u64::from(windows_len) * u64::from(outputs);
         if u64::from(len) != expected {
-            return Err(CallError::malformed(CALL, format!("it returned {len} values, {expected} were expected")));
+            return Err(CallError::malformed(call, format!("it returned {len} values, {expected} were expected")));
         }
         let first = out.len();
-        abi::read_list(memory, CALL, (at, len), out)?;
+        abi::read_list(memory, call, (at, len), out)?;
         abi::canonicalise(&mut out[first..]);
-        self.post(CALL, area_at)
+        self.post(call, area_at)
     }
 
     /// The states of groups, in their order, in a form that other versions of the plugin can read.

@@ -238,6 +238,9 @@ fn finish(
     if has("save") != has("load") {
         missing.push(if has("save") { "load" } else { "save" });
     }
+    if has("combine") && world == World::Calculation {
+        return survey.refusals.push(refused("it exports combine, which only an aggregation can: leave it out"));
+    }
     missing.extend(memory.is_none().then_some("memory"));
     let Some(memory) = memory.filter(|_| missing.is_empty()) else {
         return survey.refusals.push(refused(format!("a {} must also export {}", world.name(), missing.join(", "))));

@@ -376,7 +376,7 @@ fn check_signature(store: &Store<Host>, func: &Func, call: &'static str) -> Resu
         }
         "advance" => is_one_of(&[func.typed::<i64, u32>(store).is_ok()], "(i64) -> i32"),
         "configure" | "save" => is_one_of(&[func.typed::<Flat2, u32>(store).is_ok()], "(i32, i32) -> i32"),
-        "load" => is_one_of(&[func.typed::<Flat4, u32>(store).is_ok()], "(i32, i32, i32, i32) -> i32"),
+        "load" | "combine" => is_one_of(&[func.typed::<Flat4, u32>(store).is_ok()], "(i32, i32, i32, i32) -> i32"),
         _ => is_one_of(&[func.typed::<Flat0, u32>(store).is_ok()], "() -> i32"),
     }
 }

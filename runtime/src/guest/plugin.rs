@@ -48,6 +48,11 @@ impl Plugin {
         self.blueprint.world
     }
 
+    /// Whether it can put results of parts of a window together: it exports `combine`.
+    pub fn is_combining(&self) -> bool {
+        self.blueprint.has("combine")
+    }
+
     /// Whether its state can move: it exports `save` and `load`.
     pub fn is_durable(&self) -> bool {
         self.blueprint.has("save")

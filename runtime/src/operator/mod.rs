@@ -13,6 +13,7 @@ pub(crate) mod outputs;
 mod refused;
 mod sift;
 pub(crate) mod spec;
+pub(crate) mod stage;
 pub(crate) mod start;
 pub(crate) mod status;
 #[cfg(test)]

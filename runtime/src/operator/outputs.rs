@@ -134,7 +134,8 @@ impl Outputs {
         let mut refusals = Vec::new();
         let mut keys = Vec::new();
         for members in &groups[known..] {
-            keys.extend((0..ports).map(|port| self.spec.output_key(&members[0].series.key, port)));
+            let first = &members[0].series.key;
+            keys.extend((0..ports).map(|port| self.spec.output_key(first, port, self.sources[0].at.partition)));
         }
         let types = self.spec.output_kinds.iter().cycle().map(|kind| match kind {
             Kind::Number => ValueType::Float,

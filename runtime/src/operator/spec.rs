@@ -10,6 +10,7 @@ use tidemill_model::{Selector, SeriesKey, ValueType};
 use crate::error::DeployError;
 use crate::guest::{About, Kind, Limits, Port, World};
 use crate::operator::layout::Layout;
+use crate::operator::stage::{PARTITION_LABEL, Stage, combined_measurement, combined_shape};
 use crate::operator::start::Start;
 use crate::operator::windows::{Shape, WindowRequest};
 
@@ -20,7 +21,7 @@ const DEFAULT_LATENESS: &str = "2s";
 /// More frequent checkpoints cost more than what they save.
 const CHECKPOINT_EVERY_MIN: Duration = Duration::from_millis(100);
 /// The output's measurement unless the operator says otherwise.
-const DEFAULT_OUTPUT: &str = "{measurement}_{operator}";
+pub(super) const DEFAULT_OUTPUT: &str = "{measurement}_{operator}";
 
 /// What an operator does about rows that its plugin fails on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -57,6 +58,13 @@ pub struct DeployRequest {
     /// appending, then by partition. Otherwise every partition has an instance of its own.
     #[serde(default, skip_serializing_if = "is_false")]
     pub merge_partitions: bool,
+    /// An aggregation runs once per partition and once more over the results: the other way for groups with series in several
+    /// partitions. The first stage becomes an operator of its own, `NAME-partial`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub two_stage: bool,
+    /// Which of two stages this is; the node says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
     /// The output's measurement; `{measurement}` and `{operator}` are filled in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
@@ -106,6 +114,7 @@ pub(crate) struct Spec {
     pub(crate) output_kinds: Vec<Kind>,
     pub(crate) group_by: Option<Vec<String>>,
     merges: bool,
+    pub(crate) stage: Option<Stage>,
     pub(crate) template: String,
     pub(crate) params: String,
     /// `None` for calculations.
@@ -130,10 +139,18 @@ impl Spec {
     ) -> Result<Self, DeployError> {
         check_name(&request.name)?;
         request.limits.check().map_err(DeployError::invalid)?;
-        let inputs = inputs(request, about)?;
+        let inputs = match request.stage {
+            // It takes what the first stage has put out.
+            Some(Stage::Combine) => inputs(request, &About { inputs: about.outputs.clone(), ..about.clone() })?,
+            _ => inputs(request, about)?,
+        };
         let template = request.output.as_deref().unwrap_or(DEFAULT_OUTPUT).to_owned();
         let lateness_ns = duration("lateness", request.lateness.as_deref().unwrap_or(DEFAULT_LATENESS))?;
         let windows = windows(request, world, lateness_ns)?;
+        let windows = match request.stage {
+            Some(Stage::Combine) => windows.map(combined_shape).transpose()?,
+            _ => windows,
+        };
         check_template(&template, request.group_by.is_some(), about)?;
         let shape = own_shape(&template, &request.name, request.group_by.is_some(), &about.outputs);
         let own = shape.parse().map_err(|error| DeployError::invalid(format!("output {template:?}: {error}")))?;
@@ -147,6 +164,7 @@ impl Spec {
             output_kinds: about.outputs.iter().map(|port| port.kind).collect(),
             group_by: request.group_by.clone(),
             merges: request.merge_partitions,
+            stage: request.stage,
             template,
             params: serde_json::Value::Object(request.params.clone()).to_string(),
             windows,
@@ -199,14 +217,21 @@ impl Spec {
         labels.iter().map(|name| key.label(name).map(str::to_owned)).collect()
     }
 
-    /// The key of what the group with `first` as its first member sends to output port `port`.
-    pub(crate) fn output_key(&self, first: &SeriesKey, port: usize) -> Result<SeriesKey, String> {
-        let measurement = fill(&self.template, first.measurement(), &self.name);
+    /// The key of what the group with `first` as its first member, of input partition `partition`, sends to output port `port`.
+    pub(crate) fn output_key(&self, first: &SeriesKey, port: usize, partition: u32) -> Result<SeriesKey, String> {
+        let measurement = match self.stage {
+            Some(Stage::Combine) => combined_measurement(first.measurement()).to_owned(),
+            _ => fill(&self.template, first.measurement(), &self.name),
+        };
         let name = &self.outputs[port].name;
         let (field, labels) = match &self.group_by {
             Some(names) => {
                 let label = |name: &String| Some((name.clone(), first.label(name)?.to_owned()));
-                (name.clone(), names.iter().filter_map(label).collect())
+                let mut labels: Vec<_> = names.iter().filter_map(label).collect();
+                if self.stage == Some(Stage::Partial) {
+                    labels.push((PARTITION_LABEL.to_owned(), partition.to_string()));
+                }
+                (name.clone(), labels)
             }
             None if name == "value" => (first.field().to_owned(), first.labels().to_vec()),
             None => (format!("{}_{name}", first.field()), first.labels().to_vec()),
@@ -215,7 +240,7 @@ impl Spec {
     }
 }
 
-fn fill(template: &str, measurement: &str, operator: &str) -> String {
+pub(super) fn fill(template: &str, measurement: &str, operator: &str) -> String {
     template.replace("{operator}", operator).replace("{measurement}", measurement)
 }
 
@@ -341,11 +366,11 @@ pub(crate) mod tests {
         let plugin = about(&["value"], &["value", "max"]);
         let own = spec(r#"{"name":"r","plugin":"p","inputs":{"value":"*"}}"#, World::Calculation, &plugin).unwrap();
         let first = key("turbine:power{site=A,unit=T1}");
-        assert_eq!(own.output_key(&first, 0), Ok(key("turbine_r:power{site=A,unit=T1}")));
-        assert_eq!(own.output_key(&first, 1), Ok(key("turbine_r:power_max{site=A,unit=T1}")));
+        assert_eq!(own.output_key(&first, 0, 0), Ok(key("turbine_r:power{site=A,unit=T1}")));
+        assert_eq!(own.output_key(&first, 1, 0), Ok(key("turbine_r:power_max{site=A,unit=T1}")));
         let json = r#"{"name":"r","plugin":"p","inputs":{"value":"*"},"group_by":["site"],"output":"park"}"#;
         let grouped = spec(json, World::Calculation, &plugin).unwrap();
-        assert_eq!(grouped.output_key(&first, 1), Ok(key("park:max{site=A}")));
+        assert_eq!(grouped.output_key(&first, 1, 0), Ok(key("park:max{site=A}")));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tidemill_journal::Progress;
 
 use crate::guest::Logs;
 use crate::operator::bytes::{Bytes, Damaged};
+use crate::operator::stage::Stage;
 
 /// An operator that lags by more records than this is catching up.
 const CATCHING_UP_RECORDS: u64 = 1000;
@@ -143,6 +144,9 @@ pub struct OperatorStatus {
     pub world: String,
     /// `running`, `catching-up`, `paused` or `failed`.
     pub state: &'static str,
+    /// Which of two stages it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
     /// Whether it merges all partitions into one order.
     pub merges_partitions: bool,
     /// The partition that such a merge waits for: nothing has been appended there for seconds, not even a heartbeat.

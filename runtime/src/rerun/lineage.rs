@@ -152,13 +152,14 @@ impl Runtime {
             plugin_hash: author.plugin_hash.clone(),
             written_at: (partition, record.offset.0),
             input_at: (author.input_partition, record.sequence),
-            input_rows: input.map(|input| self.rows_for(&author.spec, key, &input)).unwrap_or_default(),
+            input_rows: input.map(|input| self.rows_for(author, key, &input)).unwrap_or_default(),
             value,
         })
     }
 
     /// The rows of a record that an operator takes for a series of its outputs.
-    fn rows_for(&self, spec: &Spec, key: &SeriesKey, record: &Record) -> Vec<InputRow> {
+    fn rows_for(&self, author: &Author, key: &SeriesKey, record: &Record) -> Vec<InputRow> {
+        let Author { spec, input_partition, .. } = author;
         let mut rows = Vec::new();
         let Ok(view) = SamplesView::parse(&record.payload) else {
             return rows;
@@ -169,7 +170,8 @@ impl Runtime {
                     continue;
                 };
                 let is_taken = spec.port_of(&series.key, series.value_type).is_some();
-                let goes_there = |port| spec.output_key(&series.key, port).is_ok_and(|output| output == *key);
+                let goes_there =
+                    |port| spec.output_key(&series.key, port, *input_partition).is_ok_and(|output| output == *key);
                 if !is_taken || !(0..spec.outputs.len()).any(goes_there) {
                     continue;
                 }

@@ -63,7 +63,7 @@ pub use batch::{Batch, Row, Run, RunRows};
 pub use groups::Groups;
 pub use output::Output;
 pub use params::Params;
-pub use plugin::{About, Aggregation, Calculation, Durable, Kind, Port};
+pub use plugin::{About, Aggregation, Calculation, Combining, Durable, Kind, Parts, Port};
 pub use problem::Problem;
 pub use quality::Quality;
 pub use time::Time;
@@ -72,7 +72,7 @@ pub use window::{Window, WindowRow};
 /// Everything a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        About, Aggregation, Batch, Calculation, Durable, Groups, Output, Params, Port, Problem, Quality, Row, Run,
-        RunRows, Time, Window, WindowRow, kv, log,
+        About, Aggregation, Batch, Calculation, Combining, Durable, Groups, Output, Params, Parts, Port, Problem,
+        Quality, Row, Run, RunRows, Time, Window, WindowRow, kv, log,
     };
 }

@@ -107,3 +107,34 @@ pub trait Aggregation: Default + 'static {
     /// Fills `out`, one place per output port. The places hold NaN, which means: no value.
     fn aggregate(&mut self, window: &Window<'_>, out: &mut [f64]);
 }
+
+/// An aggregation that can put together what it said of parts of a window, so that it can run in two stages: one per partition
+/// of the journal, and one over their results.
+pub trait Combining: Aggregation {
+    /// Fills `out` from the outputs of the window's parts, as [`Aggregation::aggregate`] would from all rows.
+    fn combine(&mut self, parts: &Parts<'_>, out: &mut [f64]);
+}
+
+/// What [`Aggregation::aggregate`] said of the parts of a window, in the order of partitions.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// `[part][output]`
+    values: &'a [f64],
+    outputs: usize,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn new(values: &'a [f64], outputs: usize) -> Self {
+        Parts { values, outputs }
+    }
+
+    /// The outputs of every part; NaN: no value.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [f64]> + use<'a> {
+        self.values.chunks_exact(self.outputs)
+    }
+
+    /// The values of one output port, part by part, without those that are none.
+    pub fn values(&self, port: usize) -> impl Iterator<Item = f64> + use<'a> {
+        self.iter().map(move |part| part[port]).filter(|value| !value.is_nan())
+    }
+}

@@ -1,9 +1,9 @@
 //! Drive a plugin from a test, natively: rows in, rows out, no server.
 
-use crate::abi::guest::{aggregate_all, configured};
+use crate::abi::guest::{aggregate_all, combine_all, configured};
 use crate::batch::Texts;
 use crate::window::{WindowHead, Windows};
-use crate::{Aggregation, Batch, Calculation, Output, Problem, Row, Time};
+use crate::{Aggregation, Batch, Calculation, Combining, Output, Problem, Row, Time};
 
 /// Rows as a batch, in the runs they come in.
 pub fn batch(rows: &[Row]) -> Batch {
@@ -124,6 +124,21 @@ impl<A: Aggregation> AggregationHarness<A> {
         };
         let mut output = Vec::new();
         aggregate_all(&mut self.aggregation, &windows, &mut output);
+        output
+    }
+}
+
+impl<A: Combining> AggregationHarness<A> {
+    /// Passes the outputs of the parts of one window, and returns one value per output port.
+    ///
+    /// # Panics
+    /// A part has another number of outputs than the plugin.
+    pub fn combine(&mut self, parts: &[Vec<f64>]) -> Vec<f64> {
+        let outputs = A::ABOUT.outputs.len();
+        assert!(parts.iter().all(|part| part.len() == outputs), "a part has one value per output port");
+        let mut output = Vec::new();
+        let done = combine_all(&mut self.aggregation, &[parts.len() as u32], &parts.concat(), &mut output);
+        done.expect("the parts are whole");
         output
     }
 }

@@ -34,6 +34,10 @@ pub struct DeployArgs {
     /// Read all partitions in one order, in one place, so that a group may have series in several of them
     #[arg(long)]
     pub merge_partitions: bool,
+    /// Aggregate once per partition and once more over the results: for groups with series in several partitions, where
+    /// merging all samples in one place would be too slow
+    #[arg(long, conflicts_with = "merge_partitions")]
+    pub two_stage: bool,
     /// Measurement of the results [default: {measurement}_{operator}]
     #[arg(long)]
     pub output: Option<String>,
@@ -123,6 +127,9 @@ pub fn request(args: &DeployArgs) -> Result<Value, String> {
     }
     if args.merge_partitions {
         request["merge_partitions"] = Value::from(true);
+    }
+    if args.two_stage {
+        request["two_stage"] = Value::from(true);
     }
     if !limits.is_empty() {
         request["limits"] = Value::from(limits);

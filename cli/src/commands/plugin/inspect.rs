@@ -96,6 +96,7 @@ fn add_answers(report: &mut Value, tried: &Tried) {
     report["inputs"] = json!(ports(&tried.about.inputs));
     report["outputs"] = json!(ports(&tried.about.outputs));
     report["durable"] = json!(tried.plugin.is_durable());
+    report["combining"] = json!(tried.plugin.is_combining());
 }
 
 fn print(report: &Value) -> std::io::Result<()> {
@@ -133,7 +134,8 @@ fn print(report: &Value) -> std::io::Result<()> {
     line(
         "checkpoint",
         if report["world"] == "aggregation" && refusals.is_empty() {
-            "not needed: an aggregation has no state".to_owned()
+            let stages = if report["combining"] == true { "; combine lets it run in two stages" } else { "" };
+            format!("not needed: an aggregation has no state{stages}")
         } else {
             state.to_owned()
         },

@@ -3,7 +3,7 @@
 //! A window that the guest fails on is given up and counted, so that it costs no other window: a call that fails is made again
 //! with each half of its windows, down to single ones. Texts are numbered anew for every call.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,6 +13,7 @@ use crate::guest::{CallError, Instance, OutputRows, WindowColumns, Withdrawal};
 use crate::operator::calculation::GuestFactory;
 use crate::operator::inputs::Member;
 use crate::operator::spec::OnError;
+use crate::operator::stage::{PARTITION_LABEL, Stage};
 use crate::operator::status::{Shared, WindowNote};
 use crate::operator::windows::{Row, Span};
 
@@ -39,6 +40,8 @@ pub(super) struct Ready<'a> {
     pub(super) stamp: i64,
     pub(super) is_revision: bool,
     pub(super) rows: &'a [Row],
+    /// Of the group: what the rows' numbers of members mean.
+    pub(super) members: &'a [Member],
 }
 
 /// The guest and what waits for its next call.
@@ -95,9 +98,12 @@ impl Calls {
     /// Adds a window to the next call, and makes the call if it is full. `texts` are those that the rows refer to; none of a
     /// number port.
     pub(super) fn add(&mut self, window: &Ready<'_>, texts: Option<&[Arc<str>]>, rows: &mut OutputRows) {
-        let Ready { group, span, stamp, is_revision, rows: content } = *window;
+        let Ready { group, span, stamp, is_revision, rows: content, .. } = *window;
         if content.is_empty() {
             return;
+        }
+        if self.factory.spec.stage == Some(Stage::Combine) {
+            return self.add_parts(window, rows);
         }
         self.input.windows.push((group, content.len() as u32, span.start, span.end));
         self.marks.push(Mark { stamp, is_revision });
@@ -111,6 +117,28 @@ impl Calls {
         }
         self.input.qualities.extend(content.iter().map(|row| row.quality));
         if self.input.dt.len() >= ROWS_PER_CALL || self.input.windows.len() >= WINDOWS_PER_CALL {
+            self.call(rows);
+        }
+    }
+
+    /// Adds a window of the second stage: its rows are outputs of the first, by partition and port.
+    fn add_parts(&mut self, window: &Ready<'_>, rows: &mut OutputRows) {
+        let ports = self.ports();
+        let mut parts: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+        // Rows at other times are results of other windows, which the operator had before it was deployed anew.
+        for row in window.rows.iter().filter(|row| row.time == window.span.start) {
+            let Member { series, port } = &window.members[row.member as usize];
+            let partition = series.key.label(PARTITION_LABEL).and_then(|text| text.parse().ok());
+            let part = parts.entry(partition.unwrap_or(u32::MAX)).or_insert_with(|| vec![f64::NAN; ports]);
+            part[*port as usize] = row.value;
+        }
+        if parts.is_empty() {
+            return;
+        }
+        self.input.windows.push((window.group, (parts.len() * ports) as u32, window.span.start, window.span.end));
+        self.marks.push(Mark { stamp: window.stamp, is_revision: window.is_revision });
+        self.input.values.extend(parts.into_values().flatten());
+        if self.input.values.len() >= ROWS_PER_CALL || self.input.windows.len() >= WINDOWS_PER_CALL {
             self.call(rows);
         }
     }
@@ -193,7 +221,14 @@ impl Calls {
     fn try_call(&mut self, input: &WindowColumns, marks: &[Mark], rows: &mut OutputRows) -> Result<(), CallError> {
         let ports = self.factory.spec.outputs.len() as u32;
         self.answers.clear();
-        if let Err(error) = self.guest.aggregate(input, ports, &mut self.answers) {
+        let called = match self.factory.spec.stage {
+            Some(Stage::Combine) => {
+                let parts: Vec<_> = input.windows.iter().map(|(_, values, ..)| values / ports.max(1)).collect();
+                self.guest.combine(&parts, &input.values, ports, &mut self.answers)
+            }
+            _ => self.guest.aggregate(input, ports, &mut self.answers),
+        };
+        if let Err(error) = called {
             self.failed_calls += 1;
             self.guest = self.factory.start()?;
             return Err(error);
@@ -219,7 +254,7 @@ fn split_off(input: &mut WindowColumns) -> WindowColumns {
     let rows: usize = input.windows[..half].iter().map(|(_, rows, ..)| *rows as usize).sum();
     WindowColumns {
         windows: input.windows.split_off(half),
-        dt: input.dt.split_off(rows),
+        dt: if input.dt.is_empty() { Vec::new() } else { input.dt.split_off(rows) },
         values: input.values.split_off(rows),
         qualities: if input.qualities.is_empty() { Vec::new() } else { input.qualities.split_off(rows) },
         texts: input.texts.clone(),

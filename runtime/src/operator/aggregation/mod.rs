@@ -342,7 +342,8 @@ impl Aggregation {
         let is_left = windows.close(&shape, budget, order, |closed| match closed {
             Closed::Unread(from, to) => self.queue_closed(group, from, to),
             Closed::Rows(span, content) => {
-                let window = Ready { group, span, stamp: shape.stamp(span), is_revision: false, rows: content };
+                let window =
+                    Ready { group, span, stamp: shape.stamp(span), is_revision: false, rows: content, members };
                 self.calls.add(&window, self.texts.as_ref().map(Texts::all), rows);
             }
         });

@@ -234,7 +234,7 @@ impl Aggregation {
             let content = slice(&past.rows, window.start, window.end);
             if !content.is_empty() {
                 self.withdraw(reading, hole.take(), rows);
-                self.compute(reading, *window, content, &past, rows);
+                self.compute(reading, *window, content, (&past, groups), rows);
             } else if reading.why != Why::Closed {
                 let start = hole.map_or(window.start, |hole: Span| hole.start);
                 hole = Some(Span::new(start, window.start.saturating_add(1)));
@@ -262,7 +262,7 @@ impl Aggregation {
             }
             last = Some(row.time);
             let window = self.shape.window_at(row.time);
-            self.compute(reading, window, slice(&past.rows, window.start, window.end), &past, rows);
+            self.compute(reading, window, slice(&past.rows, window.start, window.end), (&past, groups), rows);
         }
         Ok(to)
     }
@@ -294,13 +294,20 @@ impl Aggregation {
                     rows.withdrawn.push(Withdrawal { group, port: None, start, end });
                 }
             }
-            self.compute(reading, Span::new(first.time, end), content, &past, rows);
+            self.compute(reading, Span::new(first.time, end), content, (&past, groups), rows);
         }
         Ok(block.end)
     }
 
     /// Hands a window to the guest.
-    fn compute(&mut self, reading: &Reading, span: Span, content: &[Row], past: &Past, rows: &mut OutputRows) {
+    fn compute(
+        &mut self,
+        reading: &Reading,
+        span: Span,
+        content: &[Row],
+        (past, groups): (&Past, &[Vec<Member>]),
+        rows: &mut OutputRows,
+    ) {
         if matches!(self.shape.kind, Kind::Sliding { .. }) && content.len() > SLIDING_ROWS_MAX {
             let failure = format!("it has {} rows, a sliding window may have {SLIDING_ROWS_MAX}", content.len());
             self.calls.give_up(reading.group, span, &failure);
@@ -313,7 +320,8 @@ impl Aggregation {
             self.calls.note(reading.group, span, if reading.why == Why::Late { "late" } else { "edited" }, None);
         }
         let (group, stamp) = (reading.group, self.shape.stamp(span));
-        let window = Ready { group, span, stamp, is_revision, rows: content };
+        let members = &groups[group as usize];
+        let window = Ready { group, span, stamp, is_revision, rows: content, members };
         self.calls.add(&window, past.texts.as_deref(), rows);
     }
 

@@ -132,6 +132,35 @@ macro_rules! aggregation {
     };
 }
 
+/// Exports the [`Combining`](crate::Combining) aggregation named as a plugin. Once per crate.
+#[macro_export]
+macro_rules! combining_aggregation {
+    ($plugin:ty) => {
+        $crate::aggregation!($plugin);
+
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            // SAFETY: only the host calls this, with lists as the contract says.
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn combine(
+                parts: *mut u32,
+                parts_len: usize,
+                values: *mut f64,
+                values_len: usize,
+            ) -> *const usize {
+                use $crate::abi::memory::take_list;
+                let (parts, values) = unsafe { (take_list(parts, parts_len), take_list(values, values_len)) };
+                tidemill_guest(|guest| guest.combine(parts, values))
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn cabi_post_combine(_reply: *const usize) {
+                tidemill_guest(|guest| guest.post());
+            }
+        };
+    };
+}
+
 /// What both worlds export. The guest lives in a thread-local, which in a module without threads is a plain static.
 #[doc(hidden)]
 #[macro_export]

@@ -2,7 +2,9 @@
 
 use crate::batch::Texts;
 use crate::window::{WindowHead, Windows};
-use crate::{About, Aggregation, Batch, Calculation, Durable, Output, Params, Port, Problem, Run, Time};
+use crate::{
+    About, Aggregation, Batch, Calculation, Combining, Durable, Output, Params, Parts, Port, Problem, Run, Time,
+};
 
 /// The contract that this SDK speaks: 0.2.
 pub const CONTRACT: u32 = 2;
@@ -263,6 +265,10 @@ impl<A: Aggregation> AggregationGuest<A> {
                 Ok(())
             }
         };
+        self.reply(done)
+    }
+
+    fn reply(&mut self, done: Result<(), Problem>) -> *const usize {
         self.common.problem = done.err();
         self.reply.0[0] = 0;
         match &self.common.problem {
@@ -280,6 +286,17 @@ impl<A: Aggregation> AggregationGuest<A> {
     }
 }
 
+impl<A: Combining> AggregationGuest<A> {
+    /// `combine`.
+    pub fn combine(&mut self, parts: Vec<u32>, values: Vec<f64>) -> *const usize {
+        let done = match &mut self.aggregation {
+            None => Err(not_configured()),
+            Some(aggregation) => combine_all(aggregation, &parts, &values, &mut self.output),
+        };
+        self.reply(done)
+    }
+}
+
 /// A buffer beyond this many values (512 KiB) is given back after the call: it would be part of every checkpoint.
 const VALUES_KEPT_MAX: usize = 65_536;
 
@@ -291,6 +308,27 @@ pub(crate) fn aggregate_all<A: Aggregation>(aggregation: &mut A, windows: &Windo
     for (window, out) in windows.iter().zip(output.chunks_exact_mut(outputs)) {
         aggregation.aggregate(&window, out);
     }
+}
+
+/// The same, of the results of parts: `values` are [window][part][output].
+pub(crate) fn combine_all<A: Combining>(
+    aggregation: &mut A,
+    parts: &[u32],
+    values: &[f64],
+    output: &mut Vec<f64>,
+) -> Result<(), Problem> {
+    let outputs = A::ABOUT.outputs.len();
+    output.clear();
+    output.resize(parts.len() * outputs, f64::NAN);
+    let mut rest = values;
+    for (count, out) in parts.iter().zip(output.chunks_exact_mut(outputs)) {
+        let Some((own, behind)) = rest.split_at_checked(*count as usize * outputs) else {
+            return Err(Problem::contract("fewer values than the parts of windows need"));
+        };
+        rest = behind;
+        aggregation.combine(&Parts::new(own, outputs), out);
+    }
+    Ok(())
 }
 
 /// Before a panic becomes a trap, its message goes to the operator's log.
