@@ -22,12 +22,14 @@ pub(crate) struct Case {
     pub(crate) fate: Fate,
     /// An aggregation is deployed with a window.
     pub(crate) is_aggregation: bool,
+    /// It is deployed in two stages.
+    pub(crate) is_combining: bool,
 }
 
 impl Case {
     /// A case of bytes.
     pub(crate) fn bytes(name: impl Into<String>, wasm: Vec<u8>, fate: Fate) -> Self {
-        Self { name: name.into(), wasm, fate, is_aggregation: false }
+        Self { name: name.into(), wasm, fate, is_aggregation: false, is_combining: false }
     }
 
     /// A case of WebAssembly text.
@@ -39,7 +41,8 @@ impl Case {
 
     /// A case of a guest that was spoiled.
     pub(crate) fn of(name: impl Into<String>, guest: &Guest, fate: Fate) -> Self {
-        Self { is_aggregation: guest.is_aggregation(), ..Self::text(name, &guest.wat(), fate) }
+        let (is_aggregation, is_combining) = (guest.is_aggregation(), guest.is_combining());
+        Self { is_aggregation, is_combining, ..Self::text(name, &guest.wat(), fate) }
     }
 }
 

@@ -107,6 +107,16 @@ impl Guest {
         guest
     }
 
+    /// An aggregation that runs in two stages: it combines parts into the first values.
+    pub(crate) fn combining() -> Self {
+        let mut guest = Self::aggregation(2);
+        let signature =
+            "(param $parts i32) (param $np i32) (param $values i32) (param $nv i32) (result i32) (local $n i32)";
+        let work = pass_on(AGGREGATE_AREA + 4, "values", "np") + DONE;
+        guest.push("combine", signature, &work, &format!("(i32.const {AGGREGATE_AREA})"));
+        guest
+    }
+
     fn bare(contract: u32, is_aggregation: bool) -> Self {
         let (imports, items, functions) = (String::new(), String::new(), Vec::new());
         let mut guest = Self { contract, is_aggregation, imports, memory: "1".to_owned(), items, functions };
@@ -203,6 +213,10 @@ impl Guest {
 
     pub(crate) fn is_aggregation(&self) -> bool {
         self.is_aggregation
+    }
+
+    pub(crate) fn is_combining(&self) -> bool {
+        self.functions.iter().any(|function| function.name == "combine")
     }
 
     /// The module.

@@ -42,15 +42,28 @@ fn modules_of_another_shape_are_refused() -> Result<()> {
 }
 
 #[test]
+fn second_stages_are_not_believed() -> Result<()> {
+    run::run(&classes::stages::cases())
+}
+
+#[test]
 fn files_that_are_no_modules_are_refused() -> Result<()> {
     run::run(&classes::bytes::cases())
 }
 
 #[test]
 fn every_case_is_another_module() {
-    use classes::{answers, bombs, bytes, endless, floods, imports, shapes};
-    let all =
-        [answers::cases, bombs::cases, bytes::cases, endless::cases, floods::cases, imports::cases, shapes::cases];
+    use classes::{answers, bombs, bytes, endless, floods, imports, shapes, stages};
+    let all = [
+        answers::cases,
+        bombs::cases,
+        bytes::cases,
+        endless::cases,
+        floods::cases,
+        imports::cases,
+        shapes::cases,
+        stages::cases,
+    ];
     let all: Vec<_> = all.iter().flat_map(|cases| cases()).collect();
     let names: HashSet<_> = all.iter().map(|case| &case.name).collect();
     assert_eq!(names.len(), all.len(), "two cases have the same name");

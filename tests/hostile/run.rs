@@ -69,6 +69,9 @@ fn begin(town: &Town, case: &Case) -> Result<Result<Option<String>, String>> {
     if case.is_aggregation {
         (request["window"], request["lateness"]) = (json!("1s"), json!("0s"));
     }
+    if case.is_combining {
+        (request["two_stage"], request["group_by"]) = (json!(true), json!(["id"]));
+    }
     let json = [("Content-Type", "application/json")];
     let deployed = town.client.post("/api/v1/operators", &json, request.to_string().as_bytes())?;
     if let Fate::NotDeployed(words) = &case.fate {

@@ -7,3 +7,4 @@ pub(crate) mod endless;
 pub(crate) mod floods;
 pub(crate) mod imports;
 pub(crate) mod shapes;
+pub(crate) mod stages;
