@@ -6,6 +6,7 @@
 
 mod aggregates;
 mod checkpoint;
+mod fleet;
 mod hostile;
 mod ingest;
 mod journal;
@@ -51,6 +52,8 @@ const CASES: &[Case] = &[
     (&["uc2-tick-durable", "uc2-batch-durable", "uc2-replay"], theodolite::uc2),
     (&["uc3-durable"], theodolite::uc3),
     (&["uc4-durable"], theodolite::uc4),
+    (&["across-merged", "across-staged"], theodolite::across_partitions),
+    (fleet::NAMES, fleet::thousand_operators),
     (&["append-output-p99"], theodolite::append_to_output),
     (&["operator-recovery"], theodolite::recovery),
     (&["ack-readable-p50", "ack-readable-p99"], query::ack_to_readable),

@@ -29,3 +29,14 @@ pub(crate) fn cpu_of(pid: u32, work: impl FnOnce() -> Result<()>) -> Result<Dura
     work()?;
     Ok(cpu_time(pid)? - before)
 }
+
+/// Bytes of memory that a process has.
+///
+/// # Errors
+/// When the process is gone.
+pub(crate) fn resident_bytes(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("/proc/PID/status has VmRSS")?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib * 1024)
+}

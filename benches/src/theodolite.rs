@@ -6,13 +6,14 @@
 //!   record, or as batches of 100 samples of a series; `replay` reads larger batches back, as a backfill leaves them.
 //! - UC3 is UC2 over hopping windows of five minutes, every minute.
 //! - UC4 is UC2 and over its means again, by site: an operator on an operator's outputs.
+//! - `across` is UC2 by site on four partitions, which every site has series in: merged into one order, or in two stages.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
-use tidemill_tests::Node;
 use tidemill_tests::node::{plugin_file, wait_for};
+use tidemill_tests::{Node, NodeOptions};
 
 use crate::ingest::node;
 use crate::load::{START_NS, Walk, send};
@@ -97,10 +98,50 @@ pub(crate) fn uc4() -> Result<Vec<Figure>> {
     Ok(vec![Figure::with_target("uc4-durable", rate, "samples/s", 5e6)])
 }
 
+/// Sites whose series are spread over four partitions, against all in one.
+///
+/// # Errors
+/// When the node fails.
+pub(crate) fn across_partitions() -> Result<Vec<Figure>> {
+    let request = |way: Option<&str>| {
+        let mut request = json!({
+            "name": "sites", "inputs": {"value": "temperature"}, "group_by": ["site"], "window": "60s", "output": "site",
+            "start": "earliest",
+        });
+        if let Some(way) = way {
+            request[way] = true.into();
+        }
+        request
+    };
+    // 20 sites of 50 series and 33 minutes; jitter moves a sample over the edge of most.
+    let check = |node: &Node| expect(node, "SELECT count(*) AS n FROM site WHERE count > 29900", 500);
+    let measure = |partitions, way| rate_on(partitions, Shape::Ticks, SAMPLES, &[("rollup", request(way))], check);
+    let one = measure(1, None)?;
+    let figure = |name, value: f64| {
+        let against = format!("the same in one partition: {one:.0} samples/s");
+        Figure { name, value, unit: "samples/s", against, ratio: value / one }
+    };
+    Ok(vec![
+        figure("across-merged", measure(4, Some("merge_partitions"))?),
+        figure("across-staged", measure(4, Some("two_stage"))?),
+    ])
+}
+
 /// Samples per second of a dataflow.
 fn rate(shape: Shape, samples: usize, operators: &[(&str, Value)], check: impl Fn(&Node) -> Result<()>) -> Result<f64> {
+    rate_on(1, shape, samples, operators, check)
+}
+
+/// The same, on a journal of so many partitions.
+fn rate_on(
+    partitions: u32,
+    shape: Shape,
+    samples: usize,
+    operators: &[(&str, Value)],
+    check: impl Fn(&Node) -> Result<()>,
+) -> Result<f64> {
     let directory = tempfile::tempdir()?;
-    let node = node(&directory, 1)?;
+    let node = Node::start(directory.path(), NodeOptions { replicas: 1, partitions, ..NodeOptions::default() })?;
     load(&node, shape, samples)?;
     let mut requests = Vec::new();
     for (plugin, request) in operators {
@@ -116,7 +157,9 @@ fn rate(shape: Shape, samples: usize, operators: &[(&str, Value)], check: impl F
         let status = node.client().status()?;
         let all = status["operators"].as_array().cloned().unwrap_or_default();
         let first = all.iter().any(|operator| operator["rows_in"].as_u64() >= Some(samples as u64));
-        Ok(first && all.iter().all(|operator| operator["lag_records"].as_u64() <= Some(2)))
+        // A heartbeat of every partition may be waiting for those of the others.
+        let idle = 2 * u64::from(partitions);
+        Ok(first && all.iter().all(|operator| operator["lag_records"].as_u64() <= Some(idle)))
     })?;
     let elapsed = begun.elapsed();
     node.wait_until_settled()?;
@@ -189,14 +232,14 @@ fn wait_until(mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
 }
 
 /// A writer of ticks at a fixed rate, on a thread of its own.
-struct Background {
+pub(crate) struct Background {
     stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
     thread: std::thread::JoinHandle<Result<u64>>,
 }
 
 impl Background {
     #[expect(clippy::disallowed_methods, reason = "a benchmark is a composition root")]
-    fn start(client: tidemill_tests::Client, ticks_per_second: u64) -> Self {
+    pub(crate) fn start(client: tidemill_tests::Client, ticks_per_second: u64) -> Self {
         use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
         let stop = std::sync::Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -215,7 +258,7 @@ impl Background {
         Self { stop, thread }
     }
 
-    fn stop(self) -> Result<u64> {
+    pub(crate) fn stop(self) -> Result<u64> {
         self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
         self.thread.join().unwrap_or_else(|_| bail!("the writer of the load has panicked"))
     }

@@ -291,7 +291,9 @@ fn windows(request: &DeployRequest, world: World, lateness: i64) -> Result<Optio
             Err(DeployError::invalid("a calculation has no window: leave it out, or deploy an aggregation"))
         }
         (World::Aggregation, None) => Err(DeployError::invalid("an aggregation needs a window, such as \"60s\"")),
-        (World::Aggregation, Some(window)) => Ok(Some(Shape { kind: window.kind()?, lateness, idle_close })),
+        (World::Aggregation, Some(window)) => {
+            Ok(Some(Shape { kind: window.kind()?, lateness, idle_close, is_told: false }))
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! row per window, group and output instead of every sample.
 
 use serde::{Deserialize, Serialize};
+use tidemill_model::SeriesKey;
 use tidemill_model::series::escape_name;
 
 use crate::error::DeployError;
@@ -22,7 +23,7 @@ use crate::operator::windows::{Kind, Shape};
 /// What the name of a first stage and its outputs' measurement end with.
 const PARTIAL: &str = "-partial";
 /// The label that tells the partition of a first stage's outputs.
-pub(crate) const PARTITION_LABEL: &str = "partition";
+pub(super) const PARTITION_LABEL: &str = "partition";
 
 /// Which of two stages an operator is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -42,6 +43,11 @@ pub(crate) fn partial_name(name: &str) -> String {
 /// The measurement of the second stage's outputs, from that of its inputs.
 pub(super) fn combined_measurement(partial: &str) -> &str {
     partial.strip_suffix(PARTIAL).unwrap_or(partial)
+}
+
+/// The partition whose first stage has put out a series.
+pub(super) fn partition_of(key: &SeriesKey) -> u32 {
+    key.label(PARTITION_LABEL).and_then(|text| text.parse().ok()).unwrap_or(u32::MAX)
 }
 
 /// The two requests that one for two stages stands for.
@@ -87,8 +93,10 @@ pub(crate) fn split(request: &DeployRequest, outputs: &[Port]) -> Result<(Deploy
 /// The windows of the results of windows: each holds just one stamp.
 pub(super) fn combined_shape(shape: Shape) -> Result<Shape, DeployError> {
     match shape.kind {
-        Kind::Fixed { every, offset, .. } => Ok(Shape { kind: Kind::Fixed { length: every, every, offset }, ..shape }),
-        Kind::Calendar(_) => Ok(shape),
+        Kind::Fixed { every, offset, .. } => {
+            Ok(Shape { kind: Kind::Fixed { length: every, every, offset }, is_told: true, ..shape })
+        }
+        Kind::Calendar(_) => Ok(Shape { is_told: true, ..shape }),
         Kind::Sliding { .. } | Kind::Session { .. } => Err(DeployError::invalid(
             "two stages: sliding windows and sessions begin and end with rows, so partitions have different ones: merge_partitions instead",
         )),

@@ -13,7 +13,7 @@ use crate::guest::{CallError, Instance, OutputRows, WindowColumns, Withdrawal};
 use crate::operator::calculation::GuestFactory;
 use crate::operator::inputs::Member;
 use crate::operator::spec::OnError;
-use crate::operator::stage::{PARTITION_LABEL, Stage};
+use crate::operator::stage::{self, Stage};
 use crate::operator::status::{Shared, WindowNote};
 use crate::operator::windows::{Row, Span};
 
@@ -128,8 +128,7 @@ impl Calls {
         // Rows at other times are results of other windows, which the operator had before it was deployed anew.
         for row in window.rows.iter().filter(|row| row.time == window.span.start) {
             let Member { series, port } = &window.members[row.member as usize];
-            let partition = series.key.label(PARTITION_LABEL).and_then(|text| text.parse().ok());
-            let part = parts.entry(partition.unwrap_or(u32::MAX)).or_insert_with(|| vec![f64::NAN; ports]);
+            let part = parts.entry(stage::partition_of(&series.key)).or_insert_with(|| vec![f64::NAN; ports]);
             part[*port as usize] = row.value;
         }
         if parts.is_empty() {

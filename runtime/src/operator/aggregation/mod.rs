@@ -14,6 +14,7 @@
 mod calls;
 mod horizon;
 mod reading;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -29,11 +30,13 @@ use tidemill_model::{Offset, Record, RecordKind, TimeRange, ValueType};
 use self::calls::{Calls, Ready};
 pub(crate) use self::horizon::Horizon;
 use self::reading::{Reading, Touched};
+use self::sources::Sources;
 use self::texts::Texts;
 use crate::guest::{CallError, Kind as PortKind, OutputRows};
 use crate::operator::bytes::{Bytes, Damaged};
 use crate::operator::calculation::{GuestFactory, as_f64};
 use crate::operator::inputs::{Event, Inputs, Member, Target};
+use crate::operator::stage;
 use crate::operator::status::{InstanceStatus, Shared};
 use crate::operator::windows::{Closed, Kind, OpenWindows, Pushed, ROWS_MAX, Row, Shape};
 
@@ -106,6 +109,8 @@ pub(crate) struct Aggregation {
     readings: VecDeque<Reading>,
     /// Of a text port.
     texts: Option<Texts>,
+    /// Of a second stage.
+    sources: Option<Sources>,
     in_hand: Option<InHand>,
     /// Windows that this record has computed again.
     revised: u64,
@@ -136,6 +141,7 @@ impl Aggregation {
             touched: Touched::default(),
             readings: VecDeque::new(),
             texts: takes_text.then(Texts::default),
+            sources: shape.is_told.then(Sources::default),
             in_hand: None,
             revised: 0,
         })
@@ -190,7 +196,7 @@ impl Aggregation {
         };
         self.grow(inputs.groups().len());
         let (rows_in, newest) = match event {
-            Event::Samples(view, targets) => self.take_in_rows(view, targets),
+            Event::Samples(view, targets) => self.take_in_rows(view, targets, inputs.groups()),
             _ => (0, None),
         };
         if let Some((targets, range)) = edit {
@@ -215,7 +221,12 @@ impl Aggregation {
         self.windows.resize_with(groups, || OpenWindows::new(is_noting));
     }
 
-    fn take_in_rows(&mut self, view: &SamplesView<'_>, targets: &[Target]) -> (u64, Option<i64>) {
+    fn take_in_rows(
+        &mut self,
+        view: &SamplesView<'_>,
+        targets: &[Target],
+        groups: &[Vec<Member>],
+    ) -> (u64, Option<i64>) {
         let (mut rows_in, mut late_rows, mut newest) = (0, 0, i64::MIN);
         let mut targets = targets.iter();
         let shape = self.shape;
@@ -229,7 +240,7 @@ impl Aggregation {
                 let windows = &mut self.windows[target.group as usize];
                 windows.is_busy = true;
                 let was_due = windows.due_by != i64::MIN;
-                let mut is_due = false;
+                let (mut is_due, mut run_newest) = (false, i64::MIN);
                 for row in run.first..run.first + run.rows {
                     let time = column.time(row);
                     let value = match (&mut self.texts, value_type) {
@@ -237,7 +248,7 @@ impl Aggregation {
                         _ => as_f64(value_type, is_float, column.bits(row)),
                     };
                     let quality = column.quality(row).0;
-                    newest = newest.max(time);
+                    run_newest = run_newest.max(time);
                     match windows.push(Row { time, value, quality, member: target.member }, &shape) {
                         Pushed::Open => {}
                         Pushed::Due => is_due = true,
@@ -249,6 +260,12 @@ impl Aggregation {
                     }
                 }
                 rows_in += run.rows as u64;
+                newest = newest.max(run_newest);
+                if let Some(sources) = &mut self.sources {
+                    let series = &groups[target.group as usize][target.member as usize].series;
+                    let reported = sources.note(target.group, stage::partition_of(&series.key), run_newest);
+                    is_due = windows.tell(reported);
+                }
                 if is_due && !was_due {
                     self.due.push_back(target.group);
                 }
@@ -304,6 +321,15 @@ impl Aggregation {
                 }
                 windows.due_by = windows.due_by.max(time);
             }
+        }
+        if let Some(sources) = &mut self.sources {
+            sources.heartbeat(|group, reported| {
+                let windows = &mut self.windows[group as usize];
+                let was_due = windows.due_by != i64::MIN;
+                if windows.tell(reported) && !was_due {
+                    self.due.push_back(group);
+                }
+            });
         }
         if self.windows.iter().map(OpenWindows::len).sum::<usize>() > ROWS_TOTAL_MAX {
             self.windows.iter_mut().filter(|windows| windows.len() > 0).for_each(|windows| windows.spill(&self.shape));
@@ -384,6 +410,9 @@ impl Aggregation {
         if let Some(texts) = &self.texts {
             texts.encode(out);
         }
+        if let Some(sources) = &self.sources {
+            sources.encode(out);
+        }
     }
 
     /// Takes over the state that [`Aggregation::encode`] wrote.
@@ -410,6 +439,9 @@ impl Aggregation {
         }
         if self.texts.is_some() {
             self.texts = Some(Texts::decode(bytes, &mut self.windows)?);
+        }
+        if self.sources.is_some() {
+            self.sources = Some(Sources::decode(bytes, groups.len())?);
         }
         self.grow(groups.len());
         Ok(())

@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn only_texts_that_rows_refer_to_are_kept() {
-        let shape = Shape { kind: Kind::Sliding { length: 1000 }, lateness: 0, idle_close: 0 };
+        let shape = Shape { kind: Kind::Sliding { length: 1000 }, lateness: 0, idle_close: 0, is_told: false };
         let mut texts = Texts::default();
         let mut windows = [OpenWindows::new(false)];
         for (time, text) in [(1, "open"), (2, "closed"), (3, "open")] {

@@ -107,12 +107,21 @@ impl OpenWindows {
             return self.push_slowly(row, shape);
         }
         self.rows.push(row);
-        self.due(row.time)
+        self.due(row.time, shape)
+    }
+
+    /// The group is as far as `time`. Returns whether it has a window to be closed.
+    pub(crate) fn tell(&mut self, time: i64) -> bool {
+        let is_due = time >= self.close_at;
+        if is_due {
+            self.due_by = self.due_by.max(time);
+        }
+        is_due
     }
 
     #[inline]
-    fn due(&mut self, time: i64) -> Pushed {
-        if time < self.close_at {
+    fn due(&mut self, time: i64, shape: &Shape) -> Pushed {
+        if time < self.close_at || shape.is_told {
             return Pushed::Open;
         }
         self.due_by = self.due_by.max(time);
@@ -140,7 +149,7 @@ impl OpenWindows {
                 }
             }
         }
-        if is_late { Pushed::Late } else { self.due(time) }
+        if is_late { Pushed::Late } else { self.due(time, shape) }
     }
 
     /// Forgets the rows of a series in `range`. Notes stay: history tells.

@@ -48,6 +48,8 @@ pub(crate) struct Shape {
     pub(crate) lateness: i64,
     /// How long a group is silent before heartbeats close its windows, ns.
     pub(crate) idle_close: i64,
+    /// Rows close no windows: they close when it is said how far the group is.
+    pub(crate) is_told: bool,
 }
 
 /// The largest `offset + k * every` that is at most `time`.
