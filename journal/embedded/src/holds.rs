@@ -40,7 +40,7 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// How long retention waits for followers that a damaged file has forgotten.
 pub(crate) const GRACE: Duration = Duration::from_secs(86_400);
 /// Followers per partition; more are a mistake of somebody's, and are not remembered.
-const FOLLOWERS_MAX: usize = 256;
+const FOLLOWERS_MAX: usize = 8192;
 /// Bytes of a follower's name.
 const NAME_BYTES_MAX: usize = u8::MAX as usize;
 

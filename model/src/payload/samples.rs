@@ -265,6 +265,11 @@ impl<'a> ColumnView<'a> {
         self.rows
     }
 
+    /// The series of the runs, in record order: ids, little-endian.
+    pub fn series(&self) -> &'a [[u8; 8]] {
+        self.series
+    }
+
     /// The runs, in record order.
     pub fn runs(&self) -> impl Iterator<Item = Run> + '_ {
         let mut first = 0;

@@ -15,6 +15,9 @@ use crate::operator::bytes::{Bytes, Damaged};
 use crate::operator::spec::Spec;
 use crate::operator::wait::block_on;
 
+/// Rows of a record whose route is not worth remembering.
+const SMALL_ROWS: usize = 32;
+
 /// Where the rows of a series go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Target {
@@ -47,7 +50,7 @@ pub(crate) enum Event<'a> {
     /// Nothing.
     Nothing,
     /// Rows, and where the rows of every run of every column go, in their order.
-    Samples(SamplesView<'a>, Vec<Target>),
+    Samples(SamplesView<'a>, Arc<[Target]>),
     /// Nothing older than this waits at the writer.
     Heartbeat(i64),
 }
@@ -70,11 +73,32 @@ impl Hasher for IdHasher {
     }
 }
 
-/// The inputs of one operator in one partition.
+/// Where the runs of a record went. Records of the same source often have the same series in the same order.
+#[derive(Default)]
+struct Route {
+    /// The series of all runs, as records hold them.
+    series: Vec<u8>,
+    targets: Arc<[Target]>,
+    /// Whether any of them is an input.
+    any: bool,
+}
+
+impl Route {
+    fn fits(&self, view: &SamplesView<'_>) -> bool {
+        let columns = view.columns().iter();
+        let rest =
+            columns.fold(Some(&self.series[..]), |rest, column| rest?.strip_prefix(column.series().as_flattened()));
+        rest.is_some_and(<[u8]>::is_empty)
+    }
+}
+
+/// The inputs of one instance of an operator.
 pub(crate) struct Inputs {
     spec: Arc<Spec>,
     catalog: Arc<Catalog>,
     targets: HashMap<u64, Target, BuildHasherDefault<IdHasher>>,
+    /// That of the last record: a series' place never changes.
+    route: Route,
     groups: Vec<Vec<Member>>,
     by_labels: HashMap<Vec<String>, u32>,
     /// Group and index of the members that no checkpoint has.
@@ -87,6 +111,7 @@ impl Inputs {
             spec,
             catalog,
             targets: HashMap::default(),
+            route: Route::default(),
             groups: Vec::new(),
             by_labels: HashMap::new(),
             new: Vec::new(),
@@ -109,9 +134,14 @@ impl Inputs {
         match record.kind() {
             Some(RecordKind::Samples) => {
                 let view = SamplesView::parse(&record.payload).map_err(malformed)?;
-                let targets = self.route(&view)?;
-                let any = targets.iter().any(|target| target.is_input());
-                Ok(if any { Event::Samples(view, targets) } else { Event::Nothing })
+                if !self.route.fits(&view) {
+                    // Small records that are nothing to the operator, such as outputs of others, leave a large one's route alone.
+                    if view.len() <= SMALL_ROWS && self.is_foreign(&view) {
+                        return Ok(Event::Nothing);
+                    }
+                    self.route = self.find_route(&view)?;
+                }
+                Ok(if self.route.any { Event::Samples(view, self.route.targets.clone()) } else { Event::Nothing })
             }
             Some(RecordKind::Heartbeat) => {
                 Ok(Event::Heartbeat(Heartbeat::parse(&record.payload).map_err(malformed)?.time))
@@ -128,18 +158,28 @@ impl Inputs {
         Ok((!targets.is_empty()).then(|| (targets, TimeRange::new(delete.start, delete.end))))
     }
 
-    fn route(&mut self, view: &SamplesView<'_>) -> Result<Vec<Target>, ApplyError> {
-        let mut targets = Vec::new();
+    /// Whether no series of a record is an input, as far as that is known.
+    fn is_foreign(&self, view: &SamplesView<'_>) -> bool {
+        let is_foreign =
+            |id: &[u8; 8]| self.targets.get(&u64::from_le_bytes(*id)).is_some_and(|target| !target.is_input());
+        view.columns().iter().all(|column| column.series().iter().all(is_foreign))
+    }
+
+    fn find_route(&mut self, view: &SamplesView<'_>) -> Result<Route, ApplyError> {
+        let (mut targets, mut series) = (Vec::new(), Vec::new());
         for column in view.columns() {
-            for run in column.runs() {
-                let target = match self.targets.get(&run.series.0) {
+            series.extend_from_slice(column.series().as_flattened());
+            for id in column.series() {
+                let id = u64::from_le_bytes(*id);
+                let target = match self.targets.get(&id) {
                     Some(target) => *target,
-                    None => self.resolve(run.series)?,
+                    None => self.resolve(SeriesId(id))?,
                 };
                 targets.push(target);
             }
         }
-        Ok(targets)
+        let any = targets.iter().any(|target| target.is_input());
+        Ok(Route { series, targets: targets.into(), any })
     }
 
     /// Gives a series that is met for the first time its place.

@@ -48,6 +48,8 @@ const HELD_NS_MAX: i64 = 600_000_000_000;
 /// Most rows that all groups of an instance hold together, looked at with every heartbeat: a checkpoint takes 24 bytes for each, and
 /// has to stay below 4 GiB.
 const ROWS_TOTAL_MAX: usize = 32 << 20;
+/// Rows of a series from which on it pays to look at their times before they are taken in.
+const LONG_RUN: usize = 8;
 /// Stands where the first version of the state had its number of groups.
 const STATE_MARK: u32 = u32::MAX;
 const STATE_VERSION: u8 = 2;
@@ -240,21 +242,35 @@ impl Aggregation {
                 let windows = &mut self.windows[target.group as usize];
                 windows.is_busy = true;
                 let was_due = windows.due_by != i64::MIN;
-                let (mut is_due, mut run_newest) = (false, i64::MIN);
-                for row in run.first..run.first + run.rows {
-                    let time = column.time(row);
-                    let value = match (&mut self.texts, value_type) {
-                        (Some(texts), ValueType::Text) => texts.place(column.text(row)),
-                        _ => as_f64(value_type, is_float, column.bits(row)),
+                let rows = run.first..run.first + run.rows;
+                let member = target.member;
+                let number = |row| Row {
+                    time: column.time(row),
+                    value: as_f64(value_type, is_float, column.bits(row)),
+                    quality: column.quality(row).0,
+                    member,
+                };
+                let (mut is_due, mut run_newest, mut is_done) = (false, i64::MIN, false);
+                if run.rows >= LONG_RUN && value_type != ValueType::Text {
+                    let (oldest, newest) = bounds(rows.clone().map(|row| column.time(row)));
+                    let pushed = windows.push_calm(rows.clone().map(number), (oldest, newest), &shape);
+                    (is_due, run_newest, is_done) = (pushed == Some(Pushed::Due), newest, pushed.is_some());
+                }
+                for row in if is_done { 0..0 } else { rows } {
+                    let row = match (&mut self.texts, value_type) {
+                        (Some(texts), ValueType::Text) => {
+                            let (time, quality) = (column.time(row), column.quality(row).0);
+                            Row { time, value: texts.place(column.text(row)), quality, member }
+                        }
+                        _ => number(row),
                     };
-                    let quality = column.quality(row).0;
-                    run_newest = run_newest.max(time);
-                    match windows.push(Row { time, value, quality, member: target.member }, &shape) {
+                    run_newest = run_newest.max(row.time);
+                    match windows.push(row, &shape) {
                         Pushed::Open => {}
                         Pushed::Due => is_due = true,
                         Pushed::Late => {
                             late_rows += 1;
-                            let slot = shape.slot(time);
+                            let slot = shape.slot(row.time);
                             self.touched.add(target.group, slot.start, slot.end, false);
                         }
                     }
@@ -446,4 +462,9 @@ impl Aggregation {
         self.grow(groups.len());
         Ok(())
     }
+}
+
+/// The least and the largest of some times.
+fn bounds(times: impl Iterator<Item = i64>) -> (i64, i64) {
+    times.fold((i64::MAX, i64::MIN), |(least, most), time| (least.min(time), most.max(time)))
 }

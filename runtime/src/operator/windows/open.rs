@@ -110,6 +110,21 @@ impl OpenWindows {
         self.due(row.time, shape)
     }
 
+    /// Adds rows that have arrived together, the oldest and newest of them at these times, if each is one that nothing but itself
+    /// depends on. Returns `None` otherwise, having added nothing.
+    pub(crate) fn push_calm(
+        &mut self,
+        rows: impl ExactSizeIterator<Item = Row>,
+        (oldest, newest): (i64, i64),
+        shape: &Shape,
+    ) -> Option<Pushed> {
+        if oldest < self.calm_from {
+            return None;
+        }
+        self.rows.extend(rows);
+        Some(self.due(newest, shape))
+    }
+
     /// The group is as far as `time`. Returns whether it has a window to be closed.
     pub(crate) fn tell(&mut self, time: i64) -> bool {
         let is_due = time >= self.close_at;
