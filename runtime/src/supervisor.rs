@@ -7,6 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
 use std::time::Duration;
 
 use tidemill_journal::env::Task;
@@ -33,6 +37,16 @@ pub(crate) struct Supervisor {
     operators: BTreeMap<String, Entry>,
     /// Those to be started again where they have stopped by themselves.
     again: BTreeSet<String>,
+    /// Instances that were told to stop. One in an endless call takes its time; nobody waits for it but its successor.
+    leaving: Vec<Leaving>,
+}
+
+/// An instance that was told to stop.
+struct Leaving {
+    name: String,
+    generation: u64,
+    instance: u32,
+    is_gone: Arc<AtomicBool>,
 }
 
 struct Entry {
@@ -45,21 +59,11 @@ struct Entry {
 
 /// The thread of one instance of an operator. It may have ended by a failure.
 struct Running {
+    generation: u64,
     stop: watch::Sender<bool>,
     task: Task,
     shared: Arc<Shared>,
     instance: u32,
-}
-
-/// Stops threads, each with a last checkpoint.
-async fn stop_all(threads: Vec<Running>) {
-    for running in &threads {
-        running.stop.send_replace(true);
-    }
-    for Running { task, shared, instance, .. } in threads {
-        task.join().await;
-        *shared.instances[instance as usize].progress.lock() = None;
-    }
 }
 
 impl Supervisor {
@@ -75,13 +79,19 @@ impl Supervisor {
 
     /// Whether no thread of the operator runs, as its definition in `state` demands.
     pub(crate) fn has_stopped(&self, name: &str, generation: u64, state: OperatorState) -> bool {
-        self.operators.get(name).is_some_and(|entry| {
+        let is_idle = self.operators.get(name).is_some_and(|entry| {
             entry.generation == generation && entry.state == Some(state) && entry.running.is_empty()
-        })
+        });
+        is_idle && !self.leaving.iter().any(|leaving| leaving.name == name && leaving.generation == generation)
+    }
+
+    /// Whether an instance of this operator is still about to stop.
+    fn is_leaving(&self, name: &str) -> bool {
+        self.leaving.iter().any(|leaving| leaving.name == name)
     }
 
     /// Takes out the threads of an operator that have stopped by themselves.
-    fn take_stopped(&mut self, name: &str) -> Vec<Running> {
+    fn take_stopped(&mut self, name: &str) -> Vec<(String, Running)> {
         let Some(entry) = self.operators.get_mut(name) else {
             return Vec::new();
         };
@@ -91,11 +101,11 @@ impl Supervisor {
             Some(progress) => progress.is_stopped(),
             None => has_failed,
         };
-        entry.running.extract_if(.., is_stopped).collect()
+        entry.running.extract_if(.., is_stopped).map(|running| (name.to_owned(), running)).collect()
     }
 
     /// Takes out the threads of operators that are not to run as they do, and those in partitions that others own now.
-    fn take_outdated(&mut self, wanted: &[OperatorDefinition], owned: &[u32]) -> Vec<Running> {
+    fn take_outdated(&mut self, wanted: &[OperatorDefinition], owned: &[u32]) -> Vec<(String, Running)> {
         let mut outdated = Vec::new();
         for (name, entry) in &mut self.operators {
             let definition = wanted.iter().find(|definition| &definition.name == name);
@@ -103,7 +113,8 @@ impl Supervisor {
                 definition.generation == entry.generation && definition.operator_state() == entry.state
             });
             let layout = entry.layout;
-            outdated.extend(entry.running.extract_if(.., |part| !is_current || !layout.is_here(part.instance, owned)));
+            let taken = entry.running.extract_if(.., |part| !is_current || !layout.is_here(part.instance, owned));
+            outdated.extend(taken.map(|running| (name.clone(), running)));
         }
         outdated
     }
@@ -146,7 +157,7 @@ impl Runtime {
         let (mut news, mut share) = (self.around.catalog.watch(), self.share.assignments());
         while !*stop.borrow_and_update() {
             let owned = share.borrow_and_update().partitions.clone();
-            self.reconcile(&owned).await;
+            self.reconcile(&owned);
             tokio::select! {
                 changed = stop.changed() => if changed.is_err() { break },
                 changed = news.changed() => if changed.is_err() { break },
@@ -155,12 +166,35 @@ impl Runtime {
                 () = self.around.env.sleep(LOOK_EVERY) => {}
             }
         }
-        let running: Vec<_> = {
+        {
             let mut supervisor = self.supervisor.lock();
-            supervisor.operators.values_mut().flat_map(|entry| entry.running.drain(..)).collect()
-        };
-        stop_all(running).await;
+            let all = supervisor.operators.iter_mut();
+            let all = all.flat_map(|(name, entry)| entry.running.drain(..).map(|running| (name.clone(), running)));
+            let all = all.collect();
+            self.send_away(&mut supervisor, all);
+        }
+        while !self.supervisor.lock().leaving.iter().all(|leaving| leaving.is_gone.load(Acquire)) {
+            self.wake.notified().await;
+        }
+        self.supervisor.lock().leaving.clear();
         self.clear_away();
+    }
+
+    /// Has instances stop, each with a last checkpoint.
+    fn send_away(self: &Arc<Self>, supervisor: &mut Supervisor, instances: Vec<(String, Running)>) {
+        for (name, Running { generation, stop, task, shared, instance }) in instances {
+            stop.send_replace(true);
+            let is_gone = Arc::new(AtomicBool::new(false));
+            supervisor.leaving.push(Leaving { name, generation, instance, is_gone: is_gone.clone() });
+            let runtime = self.clone();
+            let wait = async move {
+                task.join().await;
+                *shared.instances[instance as usize].progress.lock() = None;
+                is_gone.store(true, Release);
+                runtime.wake.notify_one();
+            };
+            drop(self.around.env.spawn("operator-leaves", Box::pin(wait)));
+        }
     }
 
     /// Starts an operator again in the partitions where it has stopped by itself.
@@ -170,22 +204,24 @@ impl Runtime {
         self.wake.notify_one();
     }
 
-    async fn reconcile(self: &Arc<Self>, owned: &[u32]) {
+    fn reconcile(self: &Arc<Self>, owned: &[u32]) {
         let wanted = self.around.catalog.operators();
-        let outdated = {
+        {
             let mut supervisor = self.supervisor.lock();
             let mut outdated = supervisor.take_outdated(&wanted, owned);
             for name in std::mem::take(&mut supervisor.again) {
                 outdated.extend(supervisor.take_stopped(&name));
             }
-            outdated
-        };
-        stop_all(outdated).await;
-        {
-            let mut supervisor = self.supervisor.lock();
+            self.send_away(&mut supervisor, outdated);
+            supervisor.leaving.retain(|leaving| !leaving.is_gone.load(Acquire));
             let is_wanted = |name: &str| wanted.iter().any(|definition| definition.name == name);
-            supervisor.operators.keys().filter(|name| !is_wanted(name)).for_each(|name| self.release(name));
-            supervisor.operators.retain(|name, _| is_wanted(name));
+            // What is still about to stop may yet place a hold.
+            let is_over = |name: &&String| !is_wanted(name) && !supervisor.is_leaving(name);
+            let over: Vec<_> = supervisor.operators.keys().filter(is_over).cloned().collect();
+            for name in over {
+                supervisor.operators.remove(&name);
+                self.release(&name);
+            }
             for definition in &wanted {
                 self.match_one(&mut supervisor, definition, owned);
             }
@@ -201,6 +237,9 @@ impl Runtime {
             let shared = Shared::new(layout.instances());
             Entry { generation: definition.generation, state: None, layout, shared, running: Vec::new() }
         };
+        let generation = definition.generation;
+        let of_this = supervisor.leaving.iter().filter(|other| (&other.name, other.generation) == (&name, generation));
+        let leaving: Vec<_> = of_this.map(|other| other.instance).collect();
         let entry = supervisor.operators.entry(name).or_insert_with(new);
         if entry.generation != definition.generation {
             *entry = new();
@@ -210,7 +249,10 @@ impl Runtime {
             *entry.shared.failure.lock() = None;
         }
         if state == Some(OperatorState::Running) {
-            let is_new = |instance: &u32| entry.running.iter().all(|part| part.instance != *instance);
+            // Two of them must not work on one checkpoint; it is started once the other has gone.
+            let is_new = |instance: &u32| {
+                entry.running.iter().all(|part| part.instance != *instance) && !leaving.contains(instance)
+            };
             let here = (0..entry.layout.instances()).filter(|instance| entry.layout.is_here(*instance, owned));
             let new: Vec<_> = here.filter(is_new).collect();
             entry.running.extend(new.into_iter().map(|instance| self.start(definition, instance, &entry.shared)));
@@ -219,6 +261,7 @@ impl Runtime {
 
     fn start(self: &Arc<Self>, definition: &OperatorDefinition, instance: u32, shared: &Arc<Shared>) -> Running {
         let (stop, stopped) = watch::channel(false);
+        let generation = definition.generation;
         let (runtime, definition, shared) = (self.clone(), definition.clone(), shared.clone());
         let (name, sharing) = (format!("op-{}-{instance}", definition.name), shared.clone());
         tracing::info!(operator = definition.name, generation = definition.generation, instance, "operator started");
@@ -228,7 +271,7 @@ impl Runtime {
             }
         };
         let task = self.around.env.spawn_thread(&name, Box::pin(run));
-        Running { stop, task, shared, instance }
+        Running { generation, stop, task, shared, instance }
     }
 
     /// One instance of an operator, on its own thread, until it is stopped.
@@ -301,7 +344,9 @@ impl Runtime {
             return;
         };
         let deployed = self.around.catalog.operators();
-        let keep: BTreeSet<_> = deployed.iter().flat_map(checkpoint_dirs).collect();
+        let mut keep: BTreeSet<_> = deployed.iter().flat_map(checkpoint_dirs).collect();
+        let dir_of = |leaving: &Leaving| format!("{}-{}", base_name(&leaving.name), leaving.generation);
+        keep.extend(self.supervisor.lock().leaving.iter().map(dir_of));
         let Ok(entries) = std::fs::read_dir(self.operators_dir()) else {
             return;
         };

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use tidemill_journal::env::Task;
 use tidemill_journal::{
-    Assignment, Catalog, Cursor, Env, Journal, ReadLimits, Share, SystemEnv, TOPIC_DATA, TopicConfig, TopicPartition,
+    Assignment, Catalog, Cursor, Env, Journal, ReadLimits, Share, SystemEnv, TOPIC_DATA, TOPIC_QUARANTINE, TopicConfig,
+    TopicPartition,
 };
 use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync};
 use tidemill_model::payload::{OperatorDefinition, OperatorState, SamplesBuilder, SamplesView};
 use tidemill_model::{
     NewRecord, Offset, Quality, RecordKind, SampleColumn, Series, SeriesId, TimeRange, Value, ValueType,
 };
-use tidemill_runtime::{DeployRequest, History, HistoryError, Runtime, RuntimeConfig, WindowColumns};
+use tidemill_runtime::{DeployRequest, History, HistoryError, Runtime, RuntimeConfig, ShadowRequest, WindowColumns};
 use tokio::sync::watch;
 
 struct NoHistory;
@@ -96,8 +97,9 @@ async fn journal(dir: &Path) -> Arc<dyn Journal> {
     let config =
         EmbeddedConfig { segment_bytes: 1 << 20, sync: Sync::Never, ..EmbeddedConfig::new(dir.join("journal")) };
     let journal: Arc<dyn Journal> = EmbeddedJournal::open(config, env).unwrap();
-    let topic = TopicConfig::new(TOPIC_DATA, 1);
-    journal.create(topic).await.unwrap();
+    for topic in [TOPIC_DATA, TOPIC_QUARANTINE] {
+        journal.create(TopicConfig::new(topic, 1)).await.unwrap();
+    }
     journal
 }
 
@@ -259,5 +261,67 @@ async fn an_aggregator_answers_without_an_operator_and_fails_alone() {
     assert!(ask("nothing", [1.0; 3]).unwrap_err().contains("not installed"));
     let error = node.runtime.aggregator(&hash, "[1]").err().unwrap().to_string();
     assert!(error.starts_with("parameters \"[1]\" are no JSON object"), "{error}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_is_stopped_in_a_long_call_keeps_no_other_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), journal(dir.path()).await).await;
+    node.runtime.install(wat::parse_str(include_str!("guests/sums.wat")).unwrap().into()).await.unwrap();
+    let mut looping = request("latest");
+    looping.name = "looping".into();
+    // Some seconds of an endless loop.
+    looping.limits.fuel_per_call = 6_000_000_000;
+    node.runtime.deploy(looping).await.unwrap();
+    node.write(1, 667.0).await;
+    node.runtime.set_state("looping", OperatorState::Paused).await.unwrap();
+    node.runtime.deploy(request("latest")).await.unwrap();
+    node.write(2, 2.0).await;
+    assert_eq!(node.outputs("power_s", 1).await, [2.0]);
+    let operators = node.runtime.operators();
+    let looping = operators.iter().find(|operator| operator.name == "looping").unwrap();
+    assert_eq!((looping.state, looping.errors), ("paused", 0), "it is still in its call");
+
+    // It goes on where it was once the call has been cut off, with one instance.
+    node.runtime.set_state("looping", OperatorState::Running).await.unwrap();
+    node.write(3, 3.0).await;
+    assert_eq!(node.outputs("power_looping", 2).await, [2.0, 5.0]);
+    assert_eq!(node.runtime.operators().iter().map(|operator| operator.errors).collect::<Vec<_>>(), [1, 0]);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_whose_checkpoint_is_damaged_can_be_rolled_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    let node = Node::start(dir.path(), journal.clone()).await;
+    node.runtime.install(wat::parse_str(include_str!("guests/sums.wat")).unwrap().into()).await.unwrap();
+    node.write(1, 1.0).await;
+    node.runtime.deploy(request("earliest")).await.unwrap();
+    assert_eq!(node.outputs("power_s", 1).await, [1.0]);
+    let shadow: ShadowRequest = serde_json::from_str(r#"{"name":"s"}"#).unwrap();
+    node.runtime.shadow(shadow).await.unwrap();
+    let promoted = node.runtime.promote("s").await.unwrap();
+    node.write(2, 2.0).await;
+    assert_eq!(node.outputs("power_s", 2).await, [1.0, 3.0]);
+    node.stop().await;
+
+    let file = dir.path().join(format!("runtime/operators/s-{}/p0.ckpt", promoted.generation));
+    let mut bytes = std::fs::read(&file).unwrap();
+    // In the base, which nothing can make good.
+    bytes[40] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let node = Node::start(dir.path(), journal.clone()).await;
+    while node.runtime.operators()[0].state != "failed" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let reason = node.runtime.operators()[0].last_error.clone().unwrap_or_default();
+    assert!(reason.contains("damaged") && reason.contains("rm "), "{reason}");
+    let back = node.runtime.roll_back("s").await.unwrap();
+    assert!(back.generation < promoted.generation);
+    node.write(3, 3.0).await;
+    // The old version goes on from its own checkpoint: its sum of 2 is another version's repeated, then its own.
+    assert_eq!(node.outputs("power_s", 4).await, [1.0, 3.0, 3.0, 6.0]);
     node.stop().await;
 }

@@ -133,3 +133,35 @@ async fn a_checkpoint_that_cannot_be_written_stops_nothing() {
     assert!(status.checkpoint_error.lock().is_none());
     assert_eq!(fold.needed_from(&[]), Some(vec![cursors[0].next]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregation_that_halts_names_the_window_and_loses_none_before_it() {
+    let json = TOTALS_JSON.replace("\"lateness\"", "\"on_error\":\"halt\",\"lateness\"");
+    let world = World1::new(TOTALS, &json).await;
+    for second in 0..35 {
+        let value = if second == 10 { 666.0 } else { 1.0 };
+        world.write(&[("power", f64::from(second), value)]).await;
+    }
+    for _ in 0..2 {
+        let (mut fold, mut cursors) = world.open().unwrap();
+        let mut halted = None;
+        for record in world.records().await {
+            if cursors[0].has_seen(record.producer, record.epoch, record.sequence) || record.offset < cursors[0].next {
+                continue;
+            }
+            match fold.apply(0, &record) {
+                Ok(_) => cursors[0].admit(&record, world.end_of(0, &record).await),
+                Err(ApplyError::Halt(reason)) => {
+                    halted = Some(reason);
+                    break;
+                }
+                Err(error) => panic!("{error}"),
+            };
+            fold.commit(&cursors).unwrap();
+        }
+        let reason = halted.expect("it halts at the window");
+        assert!(reason.contains("window at 10000000000 ns") && reason.contains("resume"), "{reason}");
+        assert_eq!(world.output("power_t:value_sum", 0).await, Some(10.0), "the window before is there");
+        assert_eq!(world.output("power_t:value_sum", 10).await, None);
+    }
+}
