@@ -314,7 +314,7 @@ async fn a_version_whose_checkpoint_is_damaged_can_be_rolled_back() {
     std::fs::write(&file, bytes).unwrap();
     let node = Node::start(dir.path(), journal.clone()).await;
     while node.runtime.operators()[0].state != "failed" {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        SystemEnv::new().sleep(Duration::from_millis(5)).await;
     }
     let reason = node.runtime.operators()[0].last_error.clone().unwrap_or_default();
     assert!(reason.contains("damaged") && reason.contains("rm "), "{reason}");

@@ -9,7 +9,9 @@ use std::time::Duration;
 use common::{ManualEnv, record};
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use tidemill_journal::{ApplyError, Cursor, Fold, Follower, Journal, Progress, TopicConfig, TopicPartition};
+use tidemill_journal::{
+    ApplyError, Cursor, Env, Fold, Follower, Journal, Progress, SystemEnv, TopicConfig, TopicPartition,
+};
 use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal};
 use tidemill_model::{Offset, Record};
 use tokio::sync::watch;
@@ -83,7 +85,7 @@ impl Setup {
         let (stop, stopped) = watch::channel(false);
         let watcher = async {
             while !is_enough(&progress, &self.seen.lock()) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                SystemEnv::new().sleep(Duration::from_millis(2)).await;
             }
             stop.send_replace(true);
         };

@@ -85,9 +85,8 @@ struct Route {
 
 impl Route {
     fn fits(&self, view: &SamplesView<'_>) -> bool {
-        let columns = view.columns().iter();
-        let rest =
-            columns.fold(Some(&self.series[..]), |rest, column| rest?.strip_prefix(column.series().as_flattened()));
+        let mut columns = view.columns().iter();
+        let rest = columns.try_fold(&self.series[..], |rest, column| rest.strip_prefix(column.series().as_flattened()));
         rest.is_some_and(<[u8]>::is_empty)
     }
 }
