@@ -60,6 +60,15 @@ impl Runtime {
             )));
         }
         let (first, second) = stage::split(&request, &info.outputs)?;
+        let is_other = |definition: &OperatorDefinition| {
+            self.request_of(definition).is_ok_and(|request| request.stage != Some(Stage::Partial))
+        };
+        if self.definition(&first.name).is_some_and(|definition| is_other(&definition)) {
+            return Err(DeployError::invalid(format!(
+                "two stages: there is an operator {} already, which is the name of the first: remove it, or choose another name",
+                first.name
+            )));
+        }
         Ok(vec![first, second])
     }
 

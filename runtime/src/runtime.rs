@@ -219,6 +219,7 @@ impl Runtime {
 
     fn status(&self, definition: &OperatorDefinition, supervisor: &Supervisor, now_ns: i64) -> OperatorStatus {
         let info = self.plugins.find(&definition.plugin_hash);
+        let request = self.request_of(definition).ok();
         let is_paused = definition.operator_state() == Some(OperatorState::Paused);
         let mut status = OperatorStatus {
             name: definition.name.clone(),
@@ -230,8 +231,8 @@ impl Runtime {
             hash: definition.plugin_hash.clone(),
             world: info.map_or_else(|| World::Calculation.name().to_owned(), |info| info.world),
             state: if is_paused { "paused" } else { "running" },
-            stage: self.request_of(definition).ok().and_then(|request| request.stage),
-            merges_partitions: self.layout_of(definition).merges,
+            stage: request.as_ref().and_then(|request| request.stage),
+            merges_partitions: request.is_some_and(|request| request.merge_partitions),
             waits_for_partition: None,
             lag_records: 0,
             staleness_ms: None,

@@ -238,7 +238,10 @@ impl Runtime {
             Entry { generation: definition.generation, state: None, layout, shared, running: Vec::new() }
         };
         let generation = definition.generation;
-        let of_this = supervisor.leaving.iter().filter(|other| (&other.name, other.generation) == (&name, generation));
+        // A shadow and what it was promoted to are one generation, with one checkpoint.
+        let is_of_this =
+            |other: &&Leaving| (base_name(&other.name), other.generation) == (base_name(&name), generation);
+        let of_this = supervisor.leaving.iter().filter(is_of_this);
         let leaving: Vec<_> = of_this.map(|other| other.instance).collect();
         let entry = supervisor.operators.entry(name).or_insert_with(new);
         if entry.generation != definition.generation {

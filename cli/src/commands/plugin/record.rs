@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
-use tidemill_journal::{Catalog, Journal, ReadLimits, TOPIC_DATA, TopicPartition};
+use tidemill_journal::{Batch, Catalog, Journal, Merge, ReadLimits, TOPIC_DATA, TopicPartition};
 use tidemill_model::payload::{Heartbeat, SamplesView};
-use tidemill_model::{Record, RecordKind, Selector, SeriesId, SeriesKey};
+use tidemill_model::{Offset, Record, RecordKind, Selector, SeriesId, SeriesKey};
 use tidemill_runtime::trial::{Event, Fixture, FixtureSeries, Row, Step};
 
 use crate::clock::now_ns;
@@ -54,8 +54,11 @@ pub struct RecordArgs {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// The partition, where the series lie in several
-    #[arg(long)]
+    #[arg(long, conflicts_with = "merge_partitions")]
     pub partition: Option<u32>,
+    /// Take all partitions in one order, as an operator with --merge-partitions reads them; records are numbered anew
+    #[arg(long)]
+    pub merge_partitions: bool,
     /// At most this many rows
     #[arg(long, default_value_t = 200_000)]
     pub max_rows: usize,
@@ -101,7 +104,10 @@ pub fn run(_: &Context, args: &RecordArgs) -> anyhow::Result<()> {
         return Err(ended(Exit::NotFound, message));
     }
     let comments = [
-        format!("Recorded from {from}, partition {}.", args.partition.unwrap_or(0)),
+        match args.merge_partitions {
+            true => format!("Recorded from {from}, all partitions in one order."),
+            false => format!("Recorded from {from}, partition {}.", args.partition.unwrap_or(0)),
+        },
         format!("Taken by the journal from {} to {}.", format_time(span.0), format_time(span.1)),
         format!("Selected: {}.", args.input.join(", ")),
     ];
@@ -121,8 +127,9 @@ pub fn run(_: &Context, args: &RecordArgs) -> anyhow::Result<()> {
 fn request(args: &RecordArgs) -> Result<Value, String> {
     let (window, lateness) = (args.window.clone(), args.lateness.clone());
     let (input, param, group_by) = (args.input.clone(), args.param.clone(), args.group_by.clone());
-    let mut request =
-        deploy::request(&DeployArgs { input, param, group_by, window, lateness, ..DeployArgs::default() })?;
+    let merge_partitions = args.merge_partitions;
+    let options = DeployArgs { input, param, group_by, window, lateness, merge_partitions, ..DeployArgs::default() };
+    let mut request = deploy::request(&options)?;
     if let Some(request) = request.as_object_mut() {
         request.retain(|name, _| name != "name" && name != "plugin");
     }
@@ -163,26 +170,36 @@ async fn slice(
     let mut places: Vec<_> = slice.wanted.values().map(|(partition, _)| *partition).collect();
     places.sort_unstable();
     places.dedup();
-    let partition = match (args.partition, places.as_slice()) {
-        (Some(partition), _) => partition,
+    let taken: Vec<u32> = match (args.partition, places.as_slice()) {
+        _ if args.merge_partitions => (0..partitions).collect(),
+        (Some(partition), _) => vec![partition],
         (None, []) => return Ok(Fixture::default()),
-        (None, [partition]) => *partition,
+        (None, [partition]) => vec![*partition],
         (None, several) => {
             let message = format!(
-                "the series lie in partitions {several:?}, of which a fixture holds one: choose with --partition"
+                "the series lie in partitions {several:?}: choose one with --partition, or take all with --merge-partitions"
             );
             return Err(ended(Exit::Usage, message));
         }
     };
-    let at = TopicPartition::new(TOPIC_DATA, partition);
-    let (mut next, end) = (journal.find(&at, from).await?, journal.bounds(&at).await?.durable);
-    while next < end {
-        let batch = journal.read(&at, next, ReadLimits::default()).await?;
-        for record in batch.records.iter().filter(|record| record.ingest_time >= from) {
+    let mut sources = Vec::new();
+    for partition in taken {
+        let at = TopicPartition::new(TOPIC_DATA, partition);
+        let (next, end) = (journal.find(&at, from).await?, journal.bounds(&at).await?.durable);
+        sources.push(Source { at, next, end });
+    }
+    let mut merge = Merge::new(sources.len());
+    loop {
+        while let Some((index, record, _)) = merge.take() {
             if record.ingest_time >= to {
                 return Ok(slice.fixture);
             }
-            slice.take(record)?;
+            // Of partitions that are merged, only the first one's heartbeats mean something to an operator.
+            let is_idle_talk = index > 0 && record.kind() == Some(RecordKind::Heartbeat);
+            if record.ingest_time >= from && !is_idle_talk {
+                let offset = if args.merge_partitions { slice.fixture.steps.len() as u64 + 1 } else { record.offset.0 };
+                slice.take(&record, offset)?;
+            }
             if slice.rows > args.max_rows {
                 let message = format!(
                     "more than {} rows: take a shorter time or fewer series, or raise --max-rows",
@@ -191,10 +208,36 @@ async fn slice(
                 return Err(ended(Exit::Refused, message));
             }
         }
-        anyhow::ensure!(batch.next > next, "the journal does not go on behind {next}");
-        next = batch.next;
+        let Some(index) = merge.wants() else {
+            return Ok(slice.fixture);
+        };
+        match sources[index].read(journal).await? {
+            Some(batch) => merge.push(index, batch),
+            None => merge.end(index),
+        }
     }
-    Ok(slice.fixture)
+}
+
+/// A partition, and how far it has been read.
+struct Source {
+    at: TopicPartition,
+    next: Offset,
+    end: Offset,
+}
+
+impl Source {
+    /// The next records; nothing at the end.
+    async fn read(&mut self, journal: &dyn Journal) -> anyhow::Result<Option<Batch>> {
+        while self.next < self.end {
+            let batch = journal.read(&self.at, self.next, ReadLimits::default()).await?;
+            anyhow::ensure!(batch.next > self.next, "the journal does not go on behind {}", self.next);
+            self.next = batch.next;
+            if !batch.records.is_empty() {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
 }
 
 #[derive(Default)]
@@ -207,7 +250,7 @@ struct Slice {
 }
 
 impl Slice {
-    fn take(&mut self, record: &Record) -> anyhow::Result<()> {
+    fn take(&mut self, record: &Record, offset: u64) -> anyhow::Result<()> {
         let malformed = || format!("record at {}", record.offset);
         let event = match record.kind() {
             Some(RecordKind::Heartbeat) => {
@@ -223,7 +266,7 @@ impl Slice {
             }
             _ => return Ok(()),
         };
-        self.fixture.steps.push(Step { offset: record.offset.0, event });
+        self.fixture.steps.push(Step { offset, event });
         Ok(())
     }
 
