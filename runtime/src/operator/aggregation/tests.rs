@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tidemill_journal::{Catalog, Env, Journal, SystemEnv, TOPIC_DATA, TopicConfig};
 use tidemill_journal_embedded::{EmbeddedConfig, EmbeddedJournal, Sync};
 use tidemill_model::payload::{DeleteRange, Heartbeat, SamplesBuilder};
-use tidemill_model::{ProducerId, Quality, SampleColumn, Series, SeriesId, Value, Values};
+use tidemill_model::{ProducerId, Quality, SampleColumn, Series, SeriesId, TimeRange, Value, ValueType, Values};
 
 use super::*;
 use crate::error::HistoryError;
