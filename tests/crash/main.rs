@@ -85,7 +85,8 @@ fn check(partitions: u32, mut broker: Option<Broker>) -> Result<()> {
     check_derived(&node)
 }
 
-/// Deploys the three ready-made plugins; `suffix` tells one deployment from another.
+/// Deploys ready-made plugins, by series, by groups in one partition, and by groups across partitions; `suffix` tells one
+/// deployment from another.
 fn deploy(node: &Node, suffix: &str) -> Result<()> {
     let deploy = |plugin: &str, name: &str, mut request: serde_json::Value| {
         request["name"] = format!("{name}{suffix}").into();
@@ -98,7 +99,17 @@ fn deploy(node: &Node, suffix: &str) -> Result<()> {
         .map(|port| (port, format!("turbine:{port}")))
         .into_iter()
         .collect();
-    deploy("health", "health", json!({"inputs": inputs, "group_by": ["unit"]}))
+    deploy("health", "health", json!({"inputs": inputs, "group_by": ["unit"]}))?;
+    // What passes depends on the order of all series of a writer.
+    let across = json!({"inputs": {"value": "load"}, "group_by": ["writer"], "merge_partitions": true});
+    let mut order = across.clone();
+    order["params"] = json!({"width": 3.0});
+    deploy("deadband", "order", order)?;
+    let mut merged = across;
+    (merged["window"], merged["lateness"]) = ("1s".into(), "200ms".into());
+    deploy("rollup", "merged", merged.clone())?;
+    (merged["merge_partitions"], merged["two_stage"]) = (false.into(), true.into());
+    deploy("rollup", "staged", merged)
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests are composition roots")]
@@ -243,7 +254,7 @@ fn check_dashboard(seen: &Mutex<Seen>, all: &History) -> Result<()> {
 fn check_derived(node: &Node) -> Result<()> {
     deploy(node, "_again")?;
     node.wait_until_settled()?;
-    check_tables(node, &["load_roll", "load_band", "turbine_health"])
+    check_tables(node, &["load_roll", "load_band", "turbine_health", "load_order", "load_merged", "load_staged"])
 }
 
 /// Each table has the rows of the one with `_again` behind its name, bit for bit.
