@@ -16,7 +16,8 @@ mod sql_aggregates;
 mod versions;
 
 use anyhow::Result;
-use tidemill_tests::Client;
+use serde_json::Value;
+use tidemill_tests::{Client, Node};
 
 /// Lines of a small fleet: `count` samples for each of ten pumps.
 fn pump_lines(count: i64) -> String {
@@ -30,4 +31,16 @@ fn pump_lines(count: i64) -> String {
 /// The answer to a query that touches everything that [`pump_lines`] wrote.
 fn pump_table(client: &Client, options: &[&str]) -> Result<String> {
     Ok(client.sql("SELECT * FROM pump ORDER BY id, time", options)?.ok()?.body)
+}
+
+/// Writes lines whose times are seconds.
+fn write(node: &Node, lines: &str) -> Result<()> {
+    node.client().post("/api/v2/write?precision=s", &[], lines.as_bytes())?.ok()?;
+    Ok(())
+}
+
+/// Posts JSON; returns the answer's.
+fn post(node: &Node, path: &str, body: &Value) -> Result<Value> {
+    let json = [("Content-Type", "application/json")];
+    node.client().post(path, &json, body.to_string().as_bytes())?.ok()?.json()
 }

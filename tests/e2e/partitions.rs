@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use tidemill_tests::node::wait_for;
 use tidemill_tests::{Node, NodeOptions};
 
+use crate::{post, write};
+
 const START_S: i64 = 1_767_225_600;
 const UNITS: i64 = 12;
 
@@ -15,16 +17,6 @@ fn plant(seconds: std::ops::Range<i64>) -> String {
         format!("plant,site={site},unit=u{unit} power={value} {}\n", START_S + second)
     };
     seconds.flat_map(|second| (0..UNITS).map(move |unit| line(second, unit))).collect()
-}
-
-fn write(node: &Node, lines: &str) -> Result<()> {
-    node.client().post("/api/v2/write?precision=s", &[], lines.as_bytes())?.ok()?;
-    Ok(())
-}
-
-fn post(node: &Node, path: &str, body: &Value) -> Result<Value> {
-    let json = [("Content-Type", "application/json")];
-    node.client().post(path, &json, body.to_string().as_bytes())?.ok()?.json()
 }
 
 fn request(name: &str, way: Option<&str>) -> Value {

@@ -5,21 +5,13 @@ use serde_json::{Value, json};
 use tidemill_tests::node::{plugin_file, wait_for};
 use tidemill_tests::{Node, NodeOptions};
 
+use crate::{post, write};
+
 const START_S: i64 = 1_767_225_600;
 
 /// A boiler whose temperature rises by one every second.
 fn boiler(seconds: std::ops::Range<i64>) -> String {
     seconds.map(|s| format!("boiler,site=north temperature={s} {}\n", START_S + s)).collect()
-}
-
-fn write(node: &Node, lines: &str) -> Result<()> {
-    node.client().post("/api/v2/write?precision=s", &[], lines.as_bytes())?.ok()?;
-    Ok(())
-}
-
-fn post(node: &Node, path: &str, body: &Value) -> Result<Value> {
-    let json = [("Content-Type", "application/json")];
-    node.client().post(path, &json, body.to_string().as_bytes())?.ok()?.json()
 }
 
 /// The values of a query with one column.
