@@ -29,6 +29,9 @@ impl Runtime {
         if request.start == Start::State {
             return Err(DeployError::invalid("only a shadow can start with the state of the present version"));
         }
+        if request.stage.is_some() {
+            return Err(DeployError::invalid("the node says which stage is which: ask for two_stage"));
+        }
         let obsolete = if request.two_stage { None } else { self.first_stage_of(&name) };
         let mut definitions = Vec::new();
         for request in self.stages(request)? {

@@ -57,6 +57,10 @@ fn groups_across_partitions_are_merged_or_aggregated_in_two_stages() -> Result<(
     node.deploy("rollup", request("merged", Some("merge_partitions")))?;
     let refused = node.client().post("/api/v1/operators", &json, request("apart", None).to_string().as_bytes())?;
     ensure!(refused.status == 400 && refused.body.contains("its groups cross partitions"), "{}", refused.body);
+    let mut stage = request("staged", None);
+    stage["stage"] = "combine".into();
+    let refused = node.client().post("/api/v1/operators", &json, stage.to_string().as_bytes())?;
+    ensure!(refused.status == 400 && refused.body.contains("ask for two_stage"), "{}", refused.body);
     node.deploy_installed(request("staged", Some("two_stage")))?;
 
     let first = wait_for_both(&node, |rows| rows.len() >= 6)?;
