@@ -53,6 +53,10 @@ fn wrong_command_lines_exit_with_2() {
         "write --producer p",
         "serve --replicas 17",
         "plugin deploy x --plugin rollup --dry-run",
+        "plugin deploy x --plugin rollup --input v=a --input v=b --dry-run",
+        "plugin deploy x --plugin rollup --input v=a --param p=1 --param p=2 --dry-run",
+        "plugin deploy x --plugin rollup --input v=a --merge-partitions --two-stage --dry-run",
+        "plugin deploy x --plugin rollup --input v=a --on-error ignore --dry-run",
     ] {
         let output = tidemill(&line.split_whitespace().collect::<Vec<_>>());
         assert_eq!(output.status.code(), Some(2), "{line}: {}", error_of(&output));

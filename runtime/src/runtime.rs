@@ -182,8 +182,8 @@ impl Runtime {
     /// The instances of an operator.
     pub(crate) fn layout_of(&self, definition: &OperatorDefinition) -> Layout {
         // A definition that cannot be read says so when its instances start.
-        let request: Option<DeployRequest> = serde_json::from_str(&definition.config).ok();
-        Layout { merges: request.is_some_and(|request| request.merge_partitions), partitions: self.around.partitions }
+        let merges = self.request_of(definition).is_ok_and(|request| request.merge_partitions);
+        Layout { merges, partitions: self.around.partitions }
     }
 
     /// The plugin and the parsed request of a definition. Compiles: only on an operator's own thread.

@@ -81,27 +81,38 @@ fn groups_across_partitions_are_merged_or_aggregated_in_two_stages() -> Result<(
             ["different", "only_first", "only_second"].iter().filter_map(|kind| proof["samples"][*kind].as_u64()).sum();
         ensure!(differ == 0 && proof["samples"]["same"].as_u64() >= Some(60), "{operator}: {proof}");
         let time = |seconds: i64| ((START_S + seconds) * 1_000_000_000).to_string();
-        let range = json!({"start": time(10), "end": time(60), "warm_up": "60000000000", "preview": true});
+        let range = json!({"start": time(10), "end": time(60), "warm_up": "60000000000", "preview": true, "cascade": true});
         let preview = post(&node, &format!("/api/v1/operators/{operator}/recalc"), &range)?;
         let samples = &preview["operators"][0]["samples"];
         ensure!(samples["different"] == 0 && samples["only_first"] == 0 && samples["only_second"] == 0, "{preview}");
         ensure!(samples["same"].as_u64() >= Some(60), "{preview}");
+        let next = if operator == "staged-partial" { json!("staged") } else { Value::Null };
+        ensure!(preview["operators"][1]["operator"] == next, "{preview}");
     }
     let time = (START_S + 10) * 1_000_000_000;
     let path = format!("/api/v1/lineage?series=plant_staged%3Acount%7Bsite%3Dnorth%7D&time={time}");
     let lineage = node.client().get(&path)?.ok()?.json()?;
     ensure!(lineage["origins"].as_array().is_some_and(|origins| origins.len() >= 2), "revised once: {lineage}");
 
-    post(&node, "/api/v1/operators/merged/shadow", &json!({}))?;
-    wait_for("the shadow to have caught up", || {
-        let report = node.client().get("/api/v1/operators/merged/diff")?.ok()?.json()?;
-        Ok(report["samples"]["same"].as_u64() >= Some(80) && report["samples"]["different"] == 0)
-    })?;
+    for operator in ["merged", "staged"] {
+        post(&node, &format!("/api/v1/operators/{operator}/shadow"), &json!({}))?;
+        wait_for("the shadow to have caught up", || {
+            let report = node.client().get(&format!("/api/v1/operators/{operator}/diff"))?.ok()?.json()?;
+            Ok(report["samples"]["same"].as_u64() >= Some(80) && report["samples"]["different"] == 0)
+        })?;
+    }
     let promoted = post(&node, "/api/v1/operators/merged/promote", &json!({}))?;
     ensure!(promoted["versions"] == 1 && promoted["merges_partitions"] == true, "{promoted}");
     write(&node, &plant(75..105))?;
     wait_for_both(&node, |rows| rows.len() >= 20)?;
 
+    // Each stage goes back by itself; the first one's results come again, and the second one's from them.
+    for operator in ["staged-partial", "staged"] {
+        post(&node, &format!("/api/v1/operators/{operator}/rewind"), &json!({"start": "earliest"}))?;
+        wait_for_both(&node, |rows| rows.len() >= 20)?;
+    }
+
+    node.client().delete("/api/v1/operators/staged/shadow")?.ok()?;
     node.client().delete("/api/v1/operators/staged")?.ok()?;
     let operators = node.client().get("/api/v1/operators")?.ok()?.body;
     ensure!(!operators.contains("staged"), "both stages are gone: {operators}");
