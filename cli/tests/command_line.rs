@@ -138,6 +138,14 @@ fn a_deploy_becomes_the_request_that_the_node_takes() {
     };
     let expected = r#"{"group_by":["station","unit"],"inputs":{"value":"turbine:power{unit=T1}"},"name":"p1m","params":{"note":"high","width":0.5},"plugin":"rollup","window":"60s"}"#;
     assert_eq!(request(&args).unwrap().to_string(), expected);
+    let line = "tidemill plugin deploy s --plugin rollup --input value=power --group-by site --two-stage --on-error halt \
+                --checkpoint-every 500ms --limit output_rows=9";
+    let Parsed::Plugin(PluginCommand::Deploy(args)) = Cli::try_parse_from(line.split_whitespace()).unwrap().command
+    else {
+        panic!("not a deploy");
+    };
+    let expected = r#"{"checkpoint_every":"500ms","group_by":["site"],"inputs":{"value":"power"},"limits":{"output_rows":9},"name":"s","on_error":"halt","params":{},"plugin":"rollup","two_stage":true}"#;
+    assert_eq!(request(&args).unwrap().to_string(), expected);
 }
 
 #[test]

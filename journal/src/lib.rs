@@ -13,6 +13,7 @@ mod margin;
 pub mod metered;
 mod seam;
 mod share;
+mod stretch;
 
 pub use catalog::Catalog;
 pub use cursor::Cursor;
@@ -22,6 +23,7 @@ pub use follower::{ApplyError, Fold, Follower, Merge, Progress};
 pub use metered::Metered;
 pub use seam::{Batch, Bounds, Journal, Metric, ReadLimits, Receipt, Retention, TopicConfig, TopicPartition};
 pub use share::{Assignment, Share};
+pub use stretch::Stretch;
 
 /// Name of the topic with samples, edits and heartbeats.
 pub const TOPIC_DATA: &str = "data";

@@ -81,7 +81,8 @@ fn groups_across_partitions_are_merged_or_aggregated_in_two_stages() -> Result<(
             ["different", "only_first", "only_second"].iter().filter_map(|kind| proof["samples"][*kind].as_u64()).sum();
         ensure!(differ == 0 && proof["samples"]["same"].as_u64() >= Some(60), "{operator}: {proof}");
         let time = |seconds: i64| ((START_S + seconds) * 1_000_000_000).to_string();
-        let range = json!({"start": time(10), "end": time(60), "warm_up": "60000000000", "preview": true, "cascade": true});
+        let range =
+            json!({"start": time(10), "end": time(60), "warm_up": "60000000000", "preview": true, "cascade": true});
         let preview = post(&node, &format!("/api/v1/operators/{operator}/recalc"), &range)?;
         let samples = &preview["operators"][0]["samples"];
         ensure!(samples["different"] == 0 && samples["only_first"] == 0 && samples["only_second"] == 0, "{preview}");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tidemill_journal::{Batch, Cursor, Merge, ReadLimits, TOPIC_DATA, TopicPartition};
+use tidemill_journal::{Batch, Cursor, Merge, Stretch, TOPIC_DATA, TopicPartition};
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
 use tidemill_model::{Offset, ProducerId, TimeRange};
 
@@ -75,7 +75,7 @@ impl Runtime {
             loop {
                 while let Some((index, record, _)) = merge.take() {
                     if past[index].seen.admit(&record, record.offset) {
-                        rerun.apply(past[index].at.partition, &record)?;
+                        rerun.apply(past[index].stretch.partition(), &record)?;
                         total += 1;
                     }
                 }
@@ -96,9 +96,7 @@ impl Runtime {
 
 /// What an operator has read in a partition.
 struct Past {
-    at: TopicPartition,
-    next: Offset,
-    end: Offset,
+    stretch: Stretch,
     /// Of records before this the operator knows nothing; the ordinal of the first one that it has read.
     first: u64,
     seen: Cursor,
@@ -116,28 +114,20 @@ impl Past {
         let bounds = block_on(runtime.around.journal.bounds(&at))?;
         let end = until.get(partition as usize).copied().unwrap_or(bounds.durable).min(bounds.durable);
         let next = Offset(of(&definition.start_offsets).max(bounds.start.0));
-        Ok(Self { at, next, end, first: of(&definition.start_ordinals), seen: Cursor::default() })
+        let (stretch, first) = (Stretch::new(at, next, end), of(&definition.start_ordinals));
+        Ok(Self { stretch, first, seen: Cursor::default() })
     }
 
     /// The next records; nothing at the end.
     fn read(&mut self, runtime: &Runtime) -> Result<Option<Batch>, DeployError> {
-        while self.next < self.end {
-            let mut batch = block_on(runtime.around.journal.read(&self.at, self.next, ReadLimits::default()))?;
-            let is_first = self.seen.ordinal == 0;
-            if is_first && batch.records.first().is_some_and(|record| record.ordinal > self.first) {
-                let partition = self.at.partition;
-                let reason = format!("its first inputs in partition {partition} are gone from the journal");
-                return Err(DeployError::invalid(reason));
-            }
-            if batch.next <= self.next && batch.records.is_empty() {
-                break;
-            }
-            self.next = batch.next;
-            batch.records.retain(|record| record.offset < self.end);
-            if !batch.records.is_empty() {
-                return Ok(Some(batch));
-            }
+        let batch = block_on(self.stretch.read(&*runtime.around.journal))?;
+        let is_first = self.seen.ordinal == 0;
+        let records = batch.iter().flat_map(|batch| &batch.records);
+        if is_first && records.take(1).any(|record| record.ordinal > self.first) {
+            let partition = self.stretch.partition();
+            let reason = format!("its first inputs in partition {partition} are gone from the journal");
+            return Err(DeployError::invalid(reason));
         }
-        Ok(None)
+        Ok(batch)
     }
 }

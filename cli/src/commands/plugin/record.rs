@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
-use tidemill_journal::{Batch, Catalog, Journal, Merge, ReadLimits, TOPIC_DATA, TopicPartition};
+use tidemill_journal::{Catalog, Journal, Merge, Stretch, TOPIC_DATA, TopicPartition};
 use tidemill_model::payload::{Heartbeat, SamplesView};
-use tidemill_model::{Offset, Record, RecordKind, Selector, SeriesId, SeriesKey};
+use tidemill_model::{Record, RecordKind, Selector, SeriesId, SeriesKey};
 use tidemill_runtime::trial::{Event, Fixture, FixtureSeries, Row, Step};
 
 use crate::clock::now_ns;
@@ -186,7 +186,7 @@ async fn slice(
     for partition in taken {
         let at = TopicPartition::new(TOPIC_DATA, partition);
         let (next, end) = (journal.find(&at, from).await?, journal.bounds(&at).await?.durable);
-        sources.push(Source { at, next, end });
+        sources.push(Stretch::new(at, next, end));
     }
     let mut merge = Merge::new(sources.len());
     loop {
@@ -215,28 +215,6 @@ async fn slice(
             Some(batch) => merge.push(index, batch),
             None => merge.end(index),
         }
-    }
-}
-
-/// A partition, and how far it has been read.
-struct Source {
-    at: TopicPartition,
-    next: Offset,
-    end: Offset,
-}
-
-impl Source {
-    /// The next records; nothing at the end.
-    async fn read(&mut self, journal: &dyn Journal) -> anyhow::Result<Option<Batch>> {
-        while self.next < self.end {
-            let batch = journal.read(&self.at, self.next, ReadLimits::default()).await?;
-            anyhow::ensure!(batch.next > self.next, "the journal does not go on behind {}", self.next);
-            self.next = batch.next;
-            if !batch.records.is_empty() {
-                return Ok(Some(batch));
-            }
-        }
-        Ok(None)
     }
 }
 
