@@ -1,15 +1,15 @@
 //! Deploying: a request is checked, tried out, and becomes a definition in the catalog.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidemill_journal::{ReadLimits, TOPIC_DATA, TopicPartition};
+use tidemill_model::Offset;
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
-use tidemill_model::{Offset, Series};
 use tokio::sync::oneshot;
 
 use crate::error::DeployError;
 use crate::guest::{Instance, Limits, Logs, World};
+use crate::operator::homes::Homes;
 use crate::operator::spec::{DeployRequest, Spec};
 use crate::operator::stage::{self, Stage, partial_name};
 use crate::operator::start::Start;
@@ -204,31 +204,11 @@ impl Runtime {
         Ok(trial.configure(&spec.params)?)
     }
 
-    /// Refuses an operator whose groups have series in several partitions, when each partition would be calculated by itself:
-    /// their results would overwrite each other.
+    /// Refuses an operator whose groups have series in several partitions, when each partition would be calculated by itself.
     fn check_spread(&self, spec: &Spec) -> Result<(), DeployError> {
-        let partitions = self.around.partitions;
-        let is_apart = spec.group_by.is_some() && spec.layout(partitions).instances() > 1;
-        if !is_apart || spec.stage == Some(Stage::Partial) {
-            return Ok(());
-        }
-        let mut places: HashMap<Vec<String>, (u32, Arc<Series>)> = HashMap::new();
-        for series in self.around.catalog.series_since(0) {
-            let Some(group) = spec.port_of(&series.key, series.value_type).and_then(|_| spec.group_of(&series.key))
-            else {
-                continue;
-            };
-            let partition = (series.key.partition_hash() % u64::from(partitions)) as u32;
-            let (first_partition, first) = places.entry(group).or_insert_with(|| (partition, series.clone()));
-            if *first_partition != partition {
-                return Err(DeployError::invalid(format!(
-                    "its groups cross partitions: {} is in partition {first_partition}, {} in {partition}; deploy it with \
-                     merge_partitions, or an aggregation with two_stage",
-                    first.key, series.key
-                )));
-            }
-        }
-        Ok(())
+        let mut homes = Homes::of(spec, self.around.partitions);
+        let stray = homes.as_mut().and_then(|homes| homes.refresh(spec, &self.around.catalog));
+        stray.map_or(Ok(()), |stray| Err(DeployError::invalid(stray.to_string())))
     }
 
     /// Where an operator begins: offset and ordinal of each partition; nothing for the journal's beginning.

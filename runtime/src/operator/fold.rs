@@ -113,7 +113,7 @@ impl OperatorFold {
         let (keeper, saved) = opened.map_err(|error| error.to_string())?;
         let mut fold = Self {
             instance,
-            inputs: Inputs::new(spec.clone(), catalog.clone()),
+            inputs: Inputs::new(spec.clone(), catalog.clone(), around.partitions),
             kernel: kernel.map_err(|error| error.to_string())?,
             outputs: Outputs::new(spec.clone(), catalog, journal, (reads.clone(), &begin.cuts), around.partitions),
             own: (0..around.partitions)
@@ -200,6 +200,9 @@ impl OperatorFold {
     fn compute(&mut self, partition: u32, record: &Record) -> Result<Option<i64>, ApplyError> {
         self.rows.clear();
         let event = self.inputs.read(record)?;
+        for stray in self.inputs.take_strays() {
+            self.shared.error(self.instance, format!("series not taken: {stray}"));
+        }
         self.register_outputs()?;
         let (inputs, rows) = (&mut self.inputs, &mut self.rows);
         let applied = match &mut self.kernel {

@@ -12,6 +12,7 @@ use tidemill_model::payload::{DeleteRange, Heartbeat, SamplesView};
 use tidemill_model::{Record, RecordKind, Series, SeriesId, TimeRange};
 
 use crate::operator::bytes::{Bytes, Damaged};
+use crate::operator::homes::{Homes, Stray};
 use crate::operator::spec::Spec;
 use crate::operator::wait::block_on;
 
@@ -100,13 +101,19 @@ pub(crate) struct Inputs {
     route: Route,
     groups: Vec<Vec<Member>>,
     by_labels: HashMap<Vec<String>, u32>,
+    homes: Option<Homes>,
+    /// Series that were not taken, because their groups live in other partitions; not yet reported.
+    strays: Vec<Stray>,
     /// Group and index of the members that no checkpoint has.
     new: Vec<(u32, u32)>,
 }
 
 impl Inputs {
-    pub(crate) fn new(spec: Arc<Spec>, catalog: Arc<Catalog>) -> Self {
+    /// The inputs of an operator on a journal of so many partitions.
+    pub(crate) fn new(spec: Arc<Spec>, catalog: Arc<Catalog>, partitions: u32) -> Self {
         Self {
+            homes: Homes::of(&spec, partitions),
+            strays: Vec::new(),
             spec,
             catalog,
             targets: HashMap::default(),
@@ -125,6 +132,11 @@ impl Inputs {
     /// The members of every group.
     pub(crate) fn groups(&self) -> &[Vec<Member>] {
         &self.groups
+    }
+
+    /// The series that were not taken since the last call, because their groups live in other partitions.
+    pub(crate) fn take_strays(&mut self) -> Vec<Stray> {
+        std::mem::take(&mut self.strays)
     }
 
     /// What `record` means. New series are looked up in the catalog and given a place.
@@ -199,7 +211,7 @@ impl Inputs {
         let next = self.groups.len() as u32;
         let group = match &self.spec.group_by {
             None => Some(next),
-            Some(_) => self.spec.group_of(&series.key).map(|labels| *self.by_labels.entry(labels).or_insert(next)),
+            Some(_) => self.home_of(&series).map(|labels| *self.by_labels.entry(labels).or_insert(next)),
         };
         let target = match group {
             None => Target::NONE,
@@ -216,6 +228,20 @@ impl Inputs {
         };
         self.targets.insert(id, target);
         target
+    }
+
+    /// The labels of the group that a series belongs to here.
+    fn home_of(&mut self, series: &Arc<Series>) -> Option<Vec<String>> {
+        let labels = self.spec.group_of(&series.key)?;
+        if let Some(homes) = &mut self.homes {
+            homes.refresh(&self.spec, &self.catalog);
+            let stray = homes.stray(&labels, series);
+            if stray.is_some() {
+                self.strays.extend(stray);
+                return None;
+            }
+        }
+        Some(labels)
     }
 
     /// The places of all members, or of those that are new since the last call: per member `group u32 | series u64 | input

@@ -7,6 +7,7 @@ pub(crate) mod bytes;
 pub(crate) mod calculation;
 pub(crate) mod checkpoint;
 pub(crate) mod fold;
+pub(crate) mod homes;
 mod inputs;
 pub(crate) mod layout;
 pub(crate) mod outputs;

@@ -173,7 +173,7 @@ impl<'a> Run<'a> {
         };
         let (history, shared) = (Arc::new(history), Shared::new(1));
         let operator = Self::operator(bench, &spec, way, &history, &shared);
-        let inputs = Inputs::new(spec.clone(), bench.catalog.clone());
+        let inputs = Inputs::new(spec.clone(), bench.catalog.clone(), 1);
         Self {
             bench,
             spec,
@@ -247,7 +247,7 @@ impl<'a> Run<'a> {
 
     fn crash(&mut self) {
         self.operator = Self::operator(self.bench, &self.spec, self.way, &self.history, &self.shared);
-        self.inputs = Inputs::new(self.spec.clone(), self.bench.catalog.clone());
+        self.inputs = Inputs::new(self.spec.clone(), self.bench.catalog.clone(), 1);
         self.next = 0;
         if let Some((groups, windows, next)) = &self.checkpoint {
             self.inputs.decode(&mut Bytes::new(groups)).unwrap();

@@ -72,3 +72,25 @@ async fn a_checkpoint_of_another_number_of_partitions_is_refused() {
     let reason = fewer.open().err().expect("its cursors do not fit");
     assert!(reason.contains("3 cursors instead of 2"), "{reason}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_that_comes_later_in_another_partition_than_its_group_is_not_taken_and_told() {
+    let json = grouped(SUMS_JSON).replace("\"merge_partitions\":true,", "");
+    let world = World1::over(PARTITIONS, SUMS, &json).await;
+    let unit = |site: &str, is_here: bool| {
+        let mut keys = (0..).map(|unit| format!("power{{site={site},u={unit}}}"));
+        keys.find(|key| (world.partition_of(key) == 0) == is_here).expect("keys are spread")
+    };
+    // Site A lives in another partition, B in that of the instance.
+    let (first, stray, own, away) = (unit("A", false), unit("A", true), unit("B", true), unit("B", false));
+    world.write(&[(&first, 1.0, 1.0)]).await;
+    world.write(&[(&own, 1.0, 5.0)]).await;
+    world.write(&[(&away, 1.0, 7.0)]).await;
+    world.write(&[(&stray, 2.0, 9.0), (&own, 2.0, 6.0)]).await;
+    world.follow(0, usize::MAX).await;
+    let outputs = world.outputs().await;
+    assert!(!outputs.is_empty() && outputs.keys().all(|(key, _)| key.contains("site=B")), "{outputs:?}");
+    let told = world.shared.last_error.lock().clone().expect("it is told");
+    assert!(told.contains(&stray) && told.contains(&first) && told.contains("merge_partitions"), "{told}");
+    assert_eq!(world.shared.instances[0].counters.errors.load(Relaxed), 1);
+}

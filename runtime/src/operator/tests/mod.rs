@@ -7,6 +7,7 @@ mod windows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -258,7 +259,10 @@ impl World1 {
         let (mut fold, mut cursors) = self.open().unwrap();
         let mut refusals = Vec::new();
         let records = self.merged().await.into_iter();
-        let unread = records.filter(|(partition, record, _)| record.offset >= cursors[*partition as usize].next);
+        // An instance that does not merge reads the first partition.
+        let unread = records.filter(|(partition, record, _)| {
+            cursors.get(*partition as usize).is_some_and(|cursor| record.offset >= cursor.next)
+        });
         for (done, (partition, record, end)) in (1..).zip(unread.take(count).collect::<Vec<_>>()) {
             let cursor = &mut cursors[partition as usize];
             if !cursor.has_seen(record.producer, record.epoch, record.sequence) {
