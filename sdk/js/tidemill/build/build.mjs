@@ -5,15 +5,18 @@
 //
 // 1. esbuild bundles the source (JavaScript or TypeScript), what it imports, and the SDK into one module.
 // 2. The bundle is loaded here once to read what the plugin is, so that mistakes in `about` are found before the slow part.
-// 3. componentize-js runs the bundle in its engine and takes an image of the memory; that image is the component.
+// 3. The lines of the author's sources are appended to it, for what is logged of errors.
+// 4. componentize-js runs the bundle in its engine and takes an image of the memory; that image is the component.
 //
 // Invariant: OUTPUT is replaced in one step, and only by a complete component.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+
+import { linesOf } from './lines.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const sdk = dirname(here);
@@ -33,6 +36,8 @@ function bundle(code, outfile, platform) {
     target: 'es2022',
     platform,
     external: ['tidemill:abi', 'node:*'],
+    sourcemap: 'external',
+    sourcesContent: false,
     logLevel: 'warning',
   });
 }
@@ -62,6 +67,10 @@ async function buildPlugin(source, output) {
     main,
     'neutral',
   );
+  // Dependencies and the SDK are not the author's.
+  const isOwn = (file) => !file.startsWith(sdk + sep) && !file.split(sep).includes('node_modules');
+  const lines = linesOf(JSON.parse(readFileSync(`${main}.map`, 'utf8')), main, isOwn);
+  appendFileSync(main, `globalThis[Symbol.for('tidemill:lines')] = ${JSON.stringify(lines)};\n`);
   const component = await componentOf(main, world);
   const beside = `${output}.new`;
   writeFileSync(beside, component);

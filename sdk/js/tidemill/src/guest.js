@@ -9,6 +9,7 @@
 import { checked } from './about.js';
 import { Batch } from './batch.js';
 import { connect, bytes, log } from './host.js';
+import { located } from './lines.js';
 import { Memory } from './memory.js';
 import { begin, emitted, output } from './output.js';
 import { Params } from './params.js';
@@ -56,7 +57,7 @@ export function serve(Plugin, abi) {
     } catch (error) {
       if (!(error instanceof Problem)) {
         // Of the stack only what lies above the SDK.
-        log.error(`${error}\n${String(error?.stack).split('serve/')[0]}`.trim());
+        log.error(`${error}\n${located(String(error?.stack).split('serve/')[0])}`.trim());
         throw error;
       }
       memory.words(result, [1]);
