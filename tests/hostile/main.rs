@@ -47,13 +47,18 @@ fn second_stages_are_not_believed() -> Result<()> {
 }
 
 #[test]
+fn lines_of_sources_are_not_believed() -> Result<()> {
+    run::run(&classes::lines::cases())
+}
+
+#[test]
 fn files_that_are_no_modules_are_refused() -> Result<()> {
     run::run(&classes::bytes::cases())
 }
 
 #[test]
 fn every_case_is_another_module() {
-    use classes::{answers, bombs, bytes, endless, floods, imports, shapes, stages};
+    use classes::{answers, bombs, bytes, endless, floods, imports, lines, shapes, stages};
     let all = [
         answers::cases,
         bombs::cases,
@@ -61,6 +66,7 @@ fn every_case_is_another_module() {
         endless::cases,
         floods::cases,
         imports::cases,
+        lines::cases,
         shapes::cases,
         stages::cases,
     ];

@@ -8,10 +8,13 @@
 //!    memory does not grow with the number of calls.
 //! 2. In a node, all at the same time: the samples that a query finds.
 //!
+//! And each is made to fail once, for the line that it is told to have failed in.
+//!
 //! What is compared are bits: numbers, times, qualities, texts, and their order.
 
 mod guest;
 mod input;
+mod lines;
 mod node;
 mod reference;
 

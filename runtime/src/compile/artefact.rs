@@ -3,20 +3,21 @@
 //! ```text
 //! <plugin hash>-<engine>/artefact.json     blueprint, what the plugin says of itself, hash of each file
 //!                        0.cwasm, 1.cwasm  machine code of the modules, in their order
+//!                        0.lines, 1.lines  which source lines it comes from, as JSON; `null` if the module does not say
 //! ```
 //!
 //! `engine` names the compiler, its settings and the processor: an artefact of another one is not looked at. A directory is
 //! complete or it is not there: it is written under another name and renamed.
 
 use std::hash::{Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wasmtime::{Engine, Module};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::error::{InstallError, RuntimeError};
-use crate::guest::{About, Blueprint, Inspected, Plugin};
+use crate::guest::{About, Blueprint, Plugin, Sources};
 
 const DESCRIPTION: &str = "artefact.json";
 
@@ -27,8 +28,10 @@ pub(crate) struct Artefact {
     pub(crate) about: About,
     /// The contract that it speaks: 2 stands for 0.2.
     pub(crate) contract: u32,
-    /// XXH3-128 of each module's file.
+    /// XXH3-128 of each module's machine code.
     hashes: Vec<String>,
+    /// XXH3-128 of each module's lines.
+    lines: Vec<String>,
 }
 
 fn hash(bytes: &[u8]) -> String {
@@ -42,45 +45,54 @@ pub(crate) fn engine_name(engine: &Engine) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// Compiles what has passed the checks, and writes it to `dir`, which must not be there.
-pub(super) fn write(
-    engine: &Engine,
-    inspected: &Inspected,
-    (about, contract): (About, u32),
-    dir: &Path,
-    modules: &[Vec<u8>],
-) -> Result<Artefact, InstallError> {
+/// Writes a compiled plugin to `dir`, which must not be there.
+pub(super) fn write(plugin: &Plugin, about: About, contract: u32, dir: &Path) -> Result<Artefact, InstallError> {
     let io = |action, path: &Path, error: &std::io::Error| InstallError::Storage(RuntimeError::io(action, path, error));
-    debug_assert_eq!(modules.len(), inspected.modules.len(), "one file per module, by {}", engine_name(engine));
     std::fs::create_dir_all(dir).map_err(|error| io("create", dir, &error))?;
-    for (number, code) in modules.iter().enumerate() {
-        let file = dir.join(format!("{number}.cwasm"));
-        std::fs::write(&file, code).map_err(|error| io("write", &file, &error))?;
+    let put = |name: String, bytes: &[u8]| {
+        let file = dir.join(name);
+        std::fs::write(&file, bytes).map_err(|error| io("write", &file, &error)).map(|()| hash(bytes))
+    };
+    let (mut hashes, mut lines) = (Vec::new(), Vec::new());
+    for (number, (code, map)) in plugin.serialize()?.iter().zip(plugin.source_maps()).enumerate() {
+        hashes.push(put(code_file(number), code)?);
+        lines.push(put(lines_file(number), &serde_json::to_vec(&map).expect("a map has a JSON form"))?);
     }
-    let hashes = modules.iter().map(|code| hash(code)).collect();
-    let artefact = Artefact { blueprint: inspected.blueprint.clone(), about, contract, hashes };
-    let file = dir.join(DESCRIPTION);
-    let json = serde_json::to_vec(&artefact).expect("an artefact has a JSON form");
-    std::fs::write(&file, json).map_err(|error| io("write", &file, &error))?;
+    let artefact = Artefact { blueprint: plugin.blueprint().clone(), about, contract, hashes, lines };
+    put(DESCRIPTION.to_owned(), &serde_json::to_vec(&artefact).expect("an artefact has a JSON form"))?;
     Ok(artefact)
+}
+
+fn code_file(number: usize) -> String {
+    format!("{number}.cwasm")
+}
+
+fn lines_file(number: usize) -> String {
+    format!("{number}.lines")
 }
 
 /// Reads an artefact; `None` if there is none, or none that is intact: it is compiled again then.
 pub(crate) fn read(engine: &Engine, dir: &Path) -> Option<(Artefact, Plugin)> {
     let json = std::fs::read(dir.join(DESCRIPTION)).ok()?;
     let artefact: Artefact = serde_json::from_slice(&json).ok()?;
-    let mut modules = Vec::with_capacity(artefact.hashes.len());
-    for (number, expected) in artefact.hashes.iter().enumerate() {
-        let file = dir.join(format!("{number}.cwasm"));
-        let is_intact = std::fs::read(&file).is_ok_and(|code| hash(&code) == *expected);
-        if !is_intact {
-            tracing::warn!(file = %file.display(), "compiled plugin is damaged and will be compiled again");
-            return None;
-        }
-        modules.push(map(engine, &file)?);
+    let (mut modules, mut lines) = (Vec::with_capacity(artefact.hashes.len()), Vec::new());
+    for (number, (code_hash, lines_hash)) in artefact.hashes.iter().zip(&artefact.lines).enumerate() {
+        let code = intact(dir.join(code_file(number)), code_hash)?;
+        lines.push(intact(dir.join(lines_file(number)), lines_hash)?);
+        modules.push(map(engine, &code)?);
     }
-    let plugin = Plugin::of(engine, artefact.blueprint.clone(), modules).ok()?;
+    let sources = Sources::in_files(&modules, lines);
+    let plugin = Plugin::of(engine, artefact.blueprint.clone(), modules, sources).ok()?;
     Some((artefact, plugin))
+}
+
+/// The file, if it is what was written.
+fn intact(file: PathBuf, expected: &str) -> Option<PathBuf> {
+    if std::fs::read(&file).is_ok_and(|bytes| hash(&bytes) == expected) {
+        return Some(file);
+    }
+    tracing::warn!(file = %file.display(), "compiled plugin is damaged and will be compiled again");
+    None
 }
 
 /// Maps machine code that this program has compiled.

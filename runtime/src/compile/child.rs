@@ -49,7 +49,7 @@ pub fn compile_file(wasm: &Path, dir: &Path, env: Arc<dyn Env>) -> Result<(), In
 fn compile(wasm: &[u8], dir: &Path, env: Arc<dyn Env>) -> Result<(Artefact, Plugin), InstallError> {
     let inspected = inspect(wasm)?;
     let Tried { plugin, about, contract } = try_out(&inspected, env)?;
-    let artefact = artefact::write(plugin.engine(), &inspected, (about, contract), dir, &plugin.serialize()?)?;
+    let artefact = artefact::write(&plugin, about, contract, dir)?;
     Ok((artefact, plugin))
 }
 

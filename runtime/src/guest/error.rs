@@ -1,9 +1,8 @@
 //! Why a call into a guest failed.
 
-use wasmtime::{FrameInfo, Trap, WasmBacktrace};
+use wasmtime::Trap;
 
-/// Functions named of a trap, innermost first.
-const FRAMES_MAX: usize = 4;
+use super::source::Sources;
 
 /// A call that failed. The instance it was made on is in an unknown state and must be dropped.
 ///
@@ -95,20 +94,28 @@ impl CallError {
         Self::TooMuchOutput { call, what, found, name, limit }
     }
 
-    /// What wasmtime said about `call`.
-    pub(crate) fn of(call: &'static str, error: &wasmtime::Error, fuel_per_call: u64) -> Self {
+    /// What wasmtime said about `call`, with the functions and lines that it happened in, as far as the module names them.
+    pub(super) fn of(call: &'static str, error: &wasmtime::Error, fuel_per_call: u64, sources: &Sources) -> Self {
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => Self::OutOfFuel { call, limit: fuel_per_call },
-            Some(trap) => Self::trap(call, trap.to_string().trim_start_matches("wasm trap: "), error),
-            None => Self::trap(call, &error.root_cause().to_string(), error),
+            _ => Self::Trap { call, reason: reason(error, sources) },
         }
     }
 
-    /// A trap, with the functions that it happened in, as far as the module names them.
-    fn trap(call: &'static str, reason: &str, error: &wasmtime::Error) -> Self {
-        let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
-        let names: Vec<_> = frames.iter().filter_map(FrameInfo::func_name).take(FRAMES_MAX).collect();
-        let place = if names.is_empty() { String::new() } else { format!(", in {}", names.join(" < ")) };
-        Self::Trap { call, reason: format!("{reason}{place}") }
+    /// What wasmtime said about a start function.
+    pub(super) fn of_start(error: &wasmtime::Error, sources: &Sources) -> Self {
+        Self::Start { reason: reason(error, sources) }
+    }
+}
+
+/// The cause of a failure, in one line, with its place.
+fn reason(error: &wasmtime::Error, sources: &Sources) -> String {
+    let cause = match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
+        None => error.root_cause().to_string(),
+    };
+    match sources.describe(error) {
+        place if place.is_empty() => cause,
+        place => format!("{cause}, in {place}"),
     }
 }

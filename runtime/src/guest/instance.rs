@@ -17,6 +17,7 @@ use super::engine::RESERVED_BYTES;
 use super::granted::{self, CONTRACT_MAX};
 use super::host::{Host, Realloc};
 use super::module::GLOBAL_PREFIX;
+use super::source::Sources;
 use super::state::State;
 use crate::guest::abi::{self, Element};
 use crate::guest::image;
@@ -39,6 +40,8 @@ pub struct Instance {
     stored: (Vec<bool>, u64),
     /// Fuel used by all calls but the last one.
     spent: u64,
+    /// What is known of the plugin's sources.
+    sources: Sources,
 }
 
 /// What a step has made.
@@ -77,7 +80,8 @@ fn assemble(plugin: &Plugin, store: &mut Store<Host>) -> Result<(Vec<Made>, Vec<
                     };
                     imports.push(item.ok_or_else(|| start(format!("nothing stands behind its import {from}.{name}")))?);
                 }
-                let instance = CoreInstance::new(store.as_context_mut(), compiled, &imports).map_err(of_start)?;
+                let instance = CoreInstance::new(store.as_context_mut(), compiled, &imports);
+                let instance = instance.map_err(|error| CallError::of_start(&error, &plugin.sources))?;
                 for number in 0..plugin.blueprint.globals[*module] {
                     let global = instance.get_global(store.as_context_mut(), &format!("{GLOBAL_PREFIX}{number}"));
                     globals.push(global.expect("the inspection exported every mutable global"));
@@ -102,14 +106,6 @@ fn start(reason: String) -> CallError {
     CallError::Start { reason }
 }
 
-/// What wasmtime says about a start function, in one line.
-fn of_start(error: wasmtime::Error) -> CallError {
-    match error.downcast_ref::<wasmtime::Trap>() {
-        Some(trap) => start(trap.to_string()),
-        None => start(error.root_cause().to_string()),
-    }
-}
-
 impl Instance {
     /// Starts a guest.
     ///
@@ -122,6 +118,7 @@ impl Instance {
             .instances(plugin.blueprint.steps.len())
             .memories(1)
             .build();
+        let of_start = |error: wasmtime::Error| CallError::of_start(&error, &plugin.sources);
         let mut store = Store::new(&plugin.engine, Host::new(store_limits, &limits, logs, env));
         store.limiter(|host| &mut host.limits);
         store.set_fuel(limits.fuel_per_call).map_err(of_start)?;
@@ -153,9 +150,9 @@ impl Instance {
         for (call, func) in &calls {
             check_signature(&store, func, call)?;
         }
-        let (dirty, stored, spent) = (None, (Vec::new(), 0), 0);
+        let (dirty, stored, spent, sources) = (None, (Vec::new(), 0), 0, plugin.sources.clone());
         let mut instance =
-            Self { store, memory, globals, calls, posts, realloc, limits, contract: 1, dirty, stored, spent };
+            Self { store, memory, globals, calls, posts, realloc, limits, contract: 1, dirty, stored, spent, sources };
         instance.contract = instance.ask_contract()?;
         Ok(instance)
     }
@@ -284,7 +281,7 @@ impl Instance {
         self.store.data_mut().begin_call();
         self.spent = self.fuel_total();
         let fuel = self.limits.fuel_per_call;
-        self.store.set_fuel(fuel).map_err(|error| CallError::of(call, &error, fuel))
+        self.store.set_fuel(fuel).map_err(|error| CallError::of(call, &error, fuel, &self.sources))
     }
 
     /// Calls a function of the contract that returns a number or an address.
@@ -297,7 +294,7 @@ impl Instance {
         let func = self.calls.get(call).ok_or_else(|| CallError::malformed(call, "it has no such function"))?;
         let func: TypedFunc<P, u32> = typed(&self.store, func, call, signature)?;
         let fuel = self.limits.fuel_per_call;
-        func.call(&mut self.store, params).map_err(|error| CallError::of(call, &error, fuel))
+        func.call(&mut self.store, params).map_err(|error| CallError::of(call, &error, fuel, &self.sources))
     }
 
     /// Tells the guest that its result has been copied.
@@ -306,7 +303,7 @@ impl Instance {
             return Ok(());
         };
         let fuel = self.limits.fuel_per_call;
-        post.call(&mut self.store, area_at).map_err(|error| CallError::of(call, &error, fuel))
+        post.call(&mut self.store, area_at).map_err(|error| CallError::of(call, &error, fuel, &self.sources))
     }
 
     /// Allocates `bytes` in the guest and lets `fill` write them. Returns pointer and length.
@@ -324,7 +321,7 @@ impl Instance {
         let len = u32::try_from(bytes).map_err(|_| CallError::malformed(call, "an input column of 4 GiB"))?;
         let fuel = self.limits.fuel_per_call;
         let at = self.realloc.call(&mut self.store, (0, 0, align, len));
-        let at = at.map_err(|error| CallError::of(call, &error, fuel))?;
+        let at = at.map_err(|error| CallError::of(call, &error, fuel, &self.sources))?;
         abi::region(self.memory.data(&self.store), call, (at, bytes as u64), align)?;
         fill(&mut self.memory.data_mut(&mut self.store)[at as usize..at as usize + bytes]);
         Ok((at, len))

@@ -20,6 +20,7 @@ mod logs;
 mod module;
 mod plugin;
 mod results;
+mod source;
 mod state;
 mod survey;
 
@@ -34,4 +35,5 @@ pub use instance::Instance;
 pub use limits::Limits;
 pub use logs::{LogLine, Logs};
 pub use plugin::Plugin;
+pub(crate) use source::Sources;
 pub use survey::{Import, ModuleFacts, Survey};

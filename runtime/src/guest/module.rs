@@ -126,6 +126,11 @@ impl CoreModule {
         Ok(())
     }
 
+    /// Whether it has a custom section of this name.
+    pub(super) fn has_custom(&self, name: &str) -> bool {
+        self.custom.iter().any(|custom| custom == name)
+    }
+
     fn add_global(&mut self, index: u32, ty: GlobalType) {
         if ty.mutable && ty.content_type.is_reference_type() {
             let reason = format!("global {index} is a mutable reference, which a checkpoint cannot hold");

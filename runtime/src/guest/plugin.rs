@@ -5,6 +5,7 @@ use wasmtime::{Engine, Linker, Module};
 use super::blueprint::{Blueprint, World};
 use super::granted;
 use super::host::Host;
+use super::source::{SourceMap, Sources, source_map};
 use crate::error::InstallError;
 use crate::guest::Inspected;
 
@@ -14,6 +15,7 @@ pub struct Plugin {
     pub(super) blueprint: Blueprint,
     pub(super) modules: Vec<Module>,
     pub(super) linker: Linker<Host>,
+    pub(super) sources: Sources,
 }
 
 impl Plugin {
@@ -24,7 +26,9 @@ impl Plugin {
     pub fn compile(engine: &Engine, inspected: &Inspected) -> Result<Self, InstallError> {
         let not_wasm = |error: wasmtime::Error| InstallError::NotWasm { reason: format!("{error:#}") };
         let modules = inspected.modules.iter().map(|wasm| Module::new(engine, wasm).map_err(not_wasm));
-        Self::of(engine, inspected.blueprint.clone(), modules.collect::<Result<_, _>>()?)
+        let modules = modules.collect::<Result<Vec<_>, _>>()?;
+        let sources = Sources::at_hand(&modules, inspected.modules.iter().map(|wasm| source_map(wasm)).collect());
+        Self::of(engine, inspected.blueprint.clone(), modules, sources)
     }
 
     /// The machine code of its modules.
@@ -33,14 +37,24 @@ impl Plugin {
         self.modules.iter().map(|module| module.serialize().map_err(not_wasm)).collect()
     }
 
-    pub(crate) fn of(engine: &Engine, blueprint: Blueprint, modules: Vec<Module>) -> Result<Self, InstallError> {
+    pub(crate) fn of(
+        engine: &Engine,
+        blueprint: Blueprint,
+        modules: Vec<Module>,
+        sources: Sources,
+    ) -> Result<Self, InstallError> {
         let mut linker = Linker::new(engine);
         granted::link(&mut linker)?;
-        Ok(Self { engine: engine.clone(), blueprint, modules, linker })
+        Ok(Self { engine: engine.clone(), blueprint, modules, linker, sources })
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+    /// What is known of the sources of its modules.
+    pub(crate) fn source_maps(&self) -> impl Iterator<Item = Option<&SourceMap>> {
+        self.sources.maps()
+    }
+
+    pub(crate) fn blueprint(&self) -> &Blueprint {
+        &self.blueprint
     }
 
     /// Its world.

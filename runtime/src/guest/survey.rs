@@ -39,6 +39,8 @@ pub struct ModuleFacts {
     pub mutable_globals: usize,
     /// Whether a trap can name its functions.
     pub has_names: bool,
+    /// Whether a trap can name source lines.
+    pub has_lines: bool,
 }
 
 /// What is seen in a Wasm file, and everything that speaks against it.
@@ -72,7 +74,8 @@ impl Survey {
             functions: module.functions,
             memory: module.memories.first().map(|memory| (pages(memory.initial), memory.maximum.map(pages))),
             mutable_globals: module.mutable_globals.len(),
-            has_names: module.custom.iter().any(|name| name == "name"),
+            has_names: module.has_custom("name"),
+            has_lines: module.has_custom(".debug_line"),
         });
         module
     }

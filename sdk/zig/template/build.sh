@@ -16,9 +16,10 @@ if [ "${1:-}" = test ]; then
 fi
 
 # ReleaseSafe keeps the checks of overflows and bounds: a plugin with a mistake traps instead of computing on. ReleaseFast drops them.
-# 128 KiB of stack, at the bottom of memory: an overflow traps as well.
+# 128 KiB of stack, at the bottom of memory: an overflow traps as well. The debug information lets a trap name the source line, and is
+# most of the file; -fstrip leaves it out.
 mode=ReleaseSafe
 target="-target wasm32-freestanding -mcpu=generic+bulk_memory"
 # shellcheck disable=SC2086 # the target is several words
-"$zig" build-exe -fno-entry -rdynamic -fstrip --stack 131072 -femit-bin=smooth.wasm \
+"$zig" build-exe -fno-entry -rdynamic -fno-strip -fno-error-tracing --stack 131072 -femit-bin=smooth.wasm \
     $target -O$mode --dep tidemill -Mroot=smooth.zig $target -O$mode -Mtidemill="$sdk/tidemill.zig"

@@ -24,7 +24,7 @@ fn cut() -> Vec<Case> {
 }
 
 /// xorshift64*: the same bytes on every machine.
-fn random(mut state: u64) -> impl FnMut() -> u64 {
+pub(super) fn random(mut state: u64) -> impl FnMut() -> u64 {
     move || {
         state ^= state >> 12;
         state ^= state << 25;

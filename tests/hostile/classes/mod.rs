@@ -6,5 +6,6 @@ pub(crate) mod bytes;
 pub(crate) mod endless;
 pub(crate) mod floods;
 pub(crate) mod imports;
+pub(crate) mod lines;
 pub(crate) mod shapes;
 pub(crate) mod stages;

@@ -69,6 +69,7 @@ fn facts(file: &Path, survey: &Survey) -> Value {
             "memory_bytes_max": module.memory.and_then(|(_, most)| most),
             "mutable_globals": module.mutable_globals,
             "has_names": module.has_names,
+            "has_lines": module.has_lines,
         })
     });
     let imports = survey.imports.iter();
@@ -151,9 +152,11 @@ fn module_line(module: &Value) -> String {
         parts.push(format!("memory {}{most}", number(&module["memory_bytes"])));
     }
     parts.push(format!("{} mutable globals", module["mutable_globals"]));
-    if module["has_names"] == false {
-        parts.push("no names of functions for traps".to_owned());
-    }
+    parts.push(match (module["has_names"] == true, module["has_lines"] == true) {
+        (_, true) => "source lines for traps".to_owned(),
+        (true, false) => "names of functions for traps".to_owned(),
+        (false, false) => "neither names of functions nor source lines for traps".to_owned(),
+    });
     parts.join(", ")
 }
 
