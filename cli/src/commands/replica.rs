@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub enum ReplicaCommand {
     /// Show position, lag and digest of every replica
     Status,
-    /// Throw a replica's files away and make them again from the journal; the other replicas go on serving
+    /// Throw a replica's files away and make them again from what the journal still holds; the others go on serving
     #[command(after_help = "Example:\n  tidemill replica rebuild r2 --yes")]
     Rebuild {
         /// The replica, as `tidemill replica status` names it

@@ -38,7 +38,7 @@ pub struct ServeArgs {
     /// Number of replicas, each a database of its own; with 0 the node takes writes and answers no queries
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=16))]
     pub replicas: u64,
-    /// Number of partitions of the journal; only a new journal takes it
+    /// Number of partitions of the journal: sets that of a new one, and must be the same at every later start
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub partitions: u32,
     /// The journal: a directory, file:///DIR, kafka://HOST:PORT/PREFIX, object:///DIR, s3://BUCKET/PREFIX or

@@ -45,7 +45,7 @@ Examples:
   tidemill journal copy --from tidemill-data/journal --to kafka://broker:9092/plant --to-settings kafka.conf --resume
 
 To move a node: copy while it runs, stop it, copy again with --resume, and start a node with the other journal and a new data
-directory. Take runtime/plugins along; replicas are rebuilt and operators compute again.")]
+directory. Plugins come with the copy, replicas are rebuilt from it and operators compute again.")]
 pub struct CopyArgs {
     /// The journal to copy; one in a directory may be in use by a node
     #[arg(long, value_name = "URL")]
