@@ -21,9 +21,9 @@ pub enum OperatorCommand {
     /// Run a new version in the shadow of the present one: on the same inputs, with outputs that nobody sees yet
     #[command(after_help = "\
 Examples:
-  tidemill operator shadow smooth                              the newest installed plugin of the present name
-  tidemill operator shadow smooth --param alpha=0.1            the same plugin with other parameters
-  tidemill operator shadow smooth --plugin smooth2 --start state   with the state of the present version")]
+  tidemill operator shadow smooth                                   the file of the deployed name that was added last
+  tidemill operator shadow smooth --plugin HASH --param alpha=0.1   the same file with other parameters
+  tidemill operator shadow smooth --plugin smooth2 --start state    with the state of the present version")]
     Shadow(ShadowArgs),
     /// Compare what an operator and its shadow have put out
     Diff {
@@ -102,7 +102,7 @@ pub struct RangeArgs {
 pub struct ShadowArgs {
     /// The operator
     pub name: String,
-    /// The plugin of the new version: its name or its hash [default: the newest of the present name]
+    /// The plugin of the new version: its name (the file added last) or its hash [default: what it was deployed with]
     #[arg(long)]
     pub plugin: Option<String>,
     /// A parameter, as name=value; may be repeated, and then these are all [default: the present ones]
