@@ -41,7 +41,8 @@ pub struct DeployArgs {
     /// Measurement of the results [default: {measurement}_{operator}]
     #[arg(long)]
     pub output: Option<String>,
-    /// A parameter of the plugin, as name=value; may be repeated
+    /// A parameter of the plugin, as name=value; may be repeated. What reads as JSON is sent as JSON: for the text 1
+    /// write 'name="1"'
     #[arg(long, value_name = "NAME=VALUE")]
     pub param: Vec<String>,
     /// The windows (aggregations only): 60s, 1h+15m (from a quarter past), 5m/1m (hopping), sliding:5m, session:30s,
