@@ -18,7 +18,7 @@ use std::sync::atomic::{
 
 use parking_lot::{Mutex, RwLock};
 use tidemill_journal::env::Task;
-use tidemill_journal::{Env, JournalError, Receipt, Retention};
+use tidemill_journal::{IngestClock, JournalError, Receipt, Retention};
 use tidemill_model::Offset;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -187,7 +187,7 @@ impl Queue {
 /// The thread.
 pub(crate) struct Appender {
     pub(crate) queue: Arc<Queue>,
-    pub(crate) env: Arc<dyn Env>,
+    pub(crate) clock: IngestClock,
     /// The syncing threads.
     pub(crate) lanes: Vec<Lane>,
     /// For groups that are synced at once.
@@ -239,7 +239,8 @@ impl Appender {
                 None => shares.push(Share { partition: append.partition.clone(), appends: vec![append] }),
             }
         }
-        let now = self.env.now();
+        let newest = shares.iter().map(|share| share.partition.writer.lock().newest_ingest());
+        let now = self.clock.stamp(newest.max().unwrap_or(i64::MIN));
         for share in shares {
             let lane = &self.lanes[share.partition.lane];
             let Some(written) = self.write(share, now) else { continue };

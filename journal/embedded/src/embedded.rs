@@ -9,7 +9,7 @@ use futures::future::{BoxFuture, FutureExt};
 use parking_lot::{Mutex, RwLock};
 use tidemill_journal::env::Task;
 use tidemill_journal::{
-    Batch, Bounds, Env, Journal, JournalError, Metric, ReadLimits, Receipt, TopicConfig, TopicPartition,
+    Batch, Bounds, Env, IngestClock, Journal, JournalError, Metric, ReadLimits, Receipt, TopicConfig, TopicPartition,
 };
 use tidemill_model::{JournalIdentity, NewRecord, Offset};
 use tokio::sync::{mpsc, oneshot};
@@ -353,7 +353,8 @@ fn start(queue: &Arc<Queue>, sync: Sync, env: &Arc<dyn Env>, lock: Arc<Lock>) ->
         Lane { written, in_flight, task: env.spawn_thread("journal-sync", Box::pin(run)) }
     };
     let lanes = (0..LANES).map(lane).collect();
-    let appender = Appender { queue: queue.clone(), env: env.clone(), lanes, syncer, side: side_task, lock };
+    let appender =
+        Appender { queue: queue.clone(), clock: IngestClock::new(env.clone()), lanes, syncer, side: side_task, lock };
     env.spawn_thread("journal-append", Box::pin(appender.run()))
 }
 

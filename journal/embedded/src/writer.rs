@@ -183,6 +183,11 @@ impl Writer {
         (self.at.end, self.at.ordinal)
     }
 
+    /// Stamp of the last record, ns; `i64::MIN` if there is none.
+    pub(crate) fn newest_ingest(&self) -> i64 {
+        self.at.newest_ingest
+    }
+
     /// Begins a group; everything before `synced` has been synced. Its records are handed out if they are to be kept.
     pub(crate) fn begin(&mut self, synced: u64, keep: bool) {
         self.records = keep.then(Vec::new);

@@ -181,7 +181,7 @@ impl Appender {
             epoch: self.standing.epoch,
             nonce,
             unconfirmed: self.pipeline.len() as u32,
-            ingest_time: env.now(),
+            ingest_time: partition.store.clock.stamp(tip.ingest),
         };
         let (header, bytes) = encode(&tip, &attempt, appends.iter().flat_map(|append| &append.records));
         let page = header.page;

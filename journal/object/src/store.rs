@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, PutMode, PutOptions, PutPayload};
-use tidemill_journal::{Env, JournalError};
+use tidemill_journal::{Env, IngestClock, JournalError};
 
 /// Waiting before the second attempt; doubles up to [`BACKOFF_MAX`].
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
@@ -74,6 +74,8 @@ pub(crate) struct Store {
     /// For messages: the URL without its query.
     pub(crate) place: String,
     pub(crate) env: Arc<dyn Env>,
+    /// Stamps what is appended.
+    pub(crate) clock: IngestClock,
     /// How long requests are tried again.
     pub(crate) patience: Duration,
     pub(crate) counters: Counters,
@@ -87,7 +89,8 @@ impl Store {
         env: Arc<dyn Env>,
         patience: Duration,
     ) -> Self {
-        Self { inner, prefix: Path::from(prefix), place, env, patience, counters: Counters::default() }
+        let clock = IngestClock::new(env.clone());
+        Self { inner, prefix: Path::from(prefix), place, env, clock, patience, counters: Counters::default() }
     }
 
     fn path(&self, key: &str) -> Path {
