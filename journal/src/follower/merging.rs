@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use tidemill_model::Offset;
 use tokio::sync::{mpsc, watch};
 
 use super::merge::Merge;
 use super::read_ahead::{READ_AHEAD_BATCHES, READ_BYTES, READ_WAIT};
 use super::{Fold, Follower, next_arrival};
-use crate::JournalError;
+use crate::{Batch, JournalError};
 
 /// Least bytes per read: so much waits for each of many partitions.
 const READ_BYTES_MIN: usize = 256 << 10;
@@ -32,10 +33,15 @@ impl<F: Fold> Follower<F> {
         let mut waits = 0;
         while !*stop.borrow() {
             if let Some(index) = merge.wants() {
-                let Some(arrival) = next_arrival(&mut lanes[index], stop).await? else {
+                let arrival = tokio::select! {
+                    arrival = next_arrival(&mut lanes[index], stop) => arrival?.map(|arrival| arrival.result),
+                    // Not even a read that finds nothing: the partition is away.
+                    () = self.env.sleep(2 * READ_WAIT) => Some(Ok(Batch { records: Vec::new(), next: Offset(0) })),
+                };
+                let Some(arrival) = arrival else {
                     break;
                 };
-                match arrival.result {
+                match arrival {
                     Ok(batch) if batch.records.is_empty() => {
                         waits += 1;
                         self.look_around(stop).await?;

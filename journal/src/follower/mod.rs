@@ -25,6 +25,7 @@ mod read_ahead;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tidemill_model::payload::Quarantined;
 use tidemill_model::{NewRecord, Offset, ProducerId, Record, RecordKind};
@@ -42,6 +43,8 @@ pub use progress::Progress;
 const QUARANTINED_BYTES_MAX: usize = 8 << 20;
 /// Characters of the reason that are quarantined.
 const QUARANTINED_REASON_CHARS_MAX: usize = 4096;
+/// Until the journal is asked again how far it is, after an answer that did not come.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Why a record was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +109,8 @@ pub struct Follower<F> {
     rate: Rate,
     margin: Margin,
     is_merging: bool,
+    /// When the journal is asked again how far it is, after an answer that did not come.
+    asks_again: Option<Duration>,
 }
 
 impl<F: Fold> Follower<F> {
@@ -126,8 +131,8 @@ impl<F: Fold> Follower<F> {
         let progress = Progress::new(&cursors);
         let (rate, margin) = (Rate::default(), Margin::new(name, partitions.len()));
         let (name, topic) = (name.to_owned(), topic.to_owned());
-        let is_merging = false;
-        Self { name, topic, partitions, cursors, fold, journal, env, progress, rate, margin, is_merging }
+        let (is_merging, asks_again) = (false, None);
+        Self { name, topic, partitions, cursors, fold, journal, env, progress, rate, margin, is_merging, asks_again }
     }
 
     /// Lets it place its holds under another name than its own, which need only be unique on one node.
@@ -153,7 +158,7 @@ impl<F: Fold> Follower<F> {
     /// Follows until `stop` turns true (or its sender is gone), then gives the fold back. Meant for a thread of its own.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> F {
         self.hold();
-        let mut outcome = self.observe_tail().await;
+        let mut outcome = self.learn_tail(&stop).await;
         if outcome.is_ok() {
             outcome = if self.is_merging { self.merge(&mut stop).await } else { self.take_all(&mut stop).await };
         }
@@ -342,13 +347,46 @@ impl<F: Fold> Follower<F> {
         }
     }
 
-    /// Learns how far the journal is, at which rate the follower nears it, and when it would fall off.
+    /// Learns for the first time how far the journal is: who follows it must not seem to be there before.
+    async fn learn_tail(&mut self, stop: &watch::Receiver<bool>) -> Result<(), String> {
+        while !*stop.borrow() {
+            match self.ask_tail().await? {
+                None => break,
+                Some(reason) => self.pause(reason).await,
+            }
+        }
+        self.progress.error.lock().take();
+        Ok(())
+    }
+
+    /// Learns how far the journal is, at which rate the follower nears it, and when it would fall off. While a partition does
+    /// not answer, what is known stays, and it is seldom asked: an answer that does not come takes long.
     async fn observe_tail(&mut self) -> Result<(), String> {
+        let now = self.env.monotonic();
+        if self.asks_again.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        let failure = self.ask_tail().await?;
+        self.asks_again = failure.is_some().then(|| self.env.monotonic() + ASK_AGAIN);
+        if let Some(reason) = failure {
+            tracing::warn!(follower = self.name, reason, "the end of the journal is not known");
+        }
+        Ok(())
+    }
+
+    /// Asks every partition how far it is. Returns why it is not known, if that may pass.
+    async fn ask_tail(&mut self) -> Result<Option<String>, String> {
         self.margin.ask(&*self.journal, &self.topic, self.env.monotonic()).await;
         let (mut records, mut falls_off_at) = (0, NEVER);
         for (index, partition) in self.partitions.iter().enumerate() {
             let at = TopicPartition::new(&self.topic, *partition);
-            let bounds = self.journal.bounds(&at).await.map_err(|error| error.to_string())?;
+            let bounds = match self.journal.bounds(&at).await {
+                Ok(bounds) => bounds,
+                Err(error) if matches!(error.kind(), ErrorKind::Retry | ErrorKind::Unknown) => {
+                    return Ok(Some(error.to_string()));
+                }
+                Err(error) => return Err(error.to_string()),
+            };
             records += bounds.records;
             let is_at_end = self.cursors[index].next >= bounds.durable;
             let falls_off = self.margin.falls_off_at(index, is_at_end, bounds.kept_since, self.env.now());
@@ -358,7 +396,7 @@ impl<F: Fold> Follower<F> {
         let applied = self.cursors.iter().map(|c| c.ordinal).sum();
         self.progress.tail_records.store(records, Relaxed);
         self.progress.rate_millis.store(self.rate.observe(self.env.monotonic(), applied), Relaxed);
-        Ok(())
+        Ok(None)
     }
 
     fn publish(&self) {

@@ -19,6 +19,8 @@ use tokio::sync::Notify;
 pub(crate) struct ManualEnv {
     real: Arc<SystemEnv>,
     now: AtomicI64,
+    /// How far the wall clock has been set back.
+    behind: AtomicI64,
     counter: AtomicU64,
     moved: Arc<Notify>,
 }
@@ -26,7 +28,13 @@ pub(crate) struct ManualEnv {
 impl ManualEnv {
     pub(crate) fn new() -> Arc<Self> {
         let (now, counter) = (AtomicI64::new(1_000_000_000_000), AtomicU64::new(1));
-        Arc::new(Self { real: SystemEnv::new(), now, counter, moved: Arc::default() })
+        let behind = AtomicI64::new(0);
+        Arc::new(Self { real: SystemEnv::new(), now, behind, counter, moved: Arc::default() })
+    }
+
+    /// Sets the wall clock back, and not the other.
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.behind.fetch_add(by.as_nanos() as i64, SeqCst);
     }
 
     pub(crate) fn advance(&self, by: Duration) {
@@ -37,11 +45,11 @@ impl ManualEnv {
 
 impl Env for ManualEnv {
     fn now(&self) -> i64 {
-        self.now.load(SeqCst)
+        self.now.load(SeqCst) - self.behind.load(SeqCst)
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_nanos(self.now() as u64)
+        Duration::from_nanos(self.now.load(SeqCst) as u64)
     }
 
     fn random(&self) -> u64 {
