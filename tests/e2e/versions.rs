@@ -100,6 +100,9 @@ fn history_is_calculated_anew_with_a_preview_and_for_dependents() -> Result<()> 
     let directory = tempfile::tempdir()?;
     let node = Node::start(directory.path(), NodeOptions::default())?;
     write(&node, &boiler(0..600))?;
+    // Names of the shape of the operator's outputs, and none of them.
+    let foreign = boiler(120..480).replace("boiler", "field_d");
+    write(&node, &foreign)?;
     let request = json!({
         "name": "d", "inputs": {"value": "boiler:temperature"}, "params": {"width": 9.5}, "start": "latest",
     });
@@ -124,6 +127,8 @@ fn history_is_calculated_anew_with_a_preview_and_for_dependents() -> Result<()> 
     ensure!(counts == vec!["6.0"; 6], "six whole minutes of six rows each: {counts:?}");
     let again = post(&node, "/api/v1/operators/d/recalc", &range(false))?;
     ensure!(again["operators"][0]["is_written"] == false, "nothing is left to change: {again}");
+    let kept = column(&node, "SELECT count(*) FROM field_d")?;
+    ensure!(kept == [foreign.lines().count().to_string()], "what others wrote is theirs: {kept:?}");
     Ok(())
 }
 

@@ -7,7 +7,7 @@
 //!
 //! A recalculation differs from what ran live in one thing: rows come sorted, so nothing is late.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -204,6 +204,20 @@ impl Runtime {
         Ok(records)
     }
 
+    /// The series that an operator makes of what is in the catalog. Others may have names of the same shape.
+    fn made_by(&self, spec: &crate::operator::spec::Spec) -> Vec<Arc<Series>> {
+        let all = self.around.catalog.series_since(0);
+        let mut keys = HashSet::new();
+        for input in all.iter().filter(|series| spec.port_of(&series.key, series.value_type).is_some()) {
+            if spec.group_of(&input.key).is_some() {
+                let partition = (input.key.partition_hash() % u64::from(self.around.partitions)) as u32;
+                let ports = 0..spec.outputs.len();
+                keys.extend(ports.filter_map(|port| spec.output_key(&input.key, port, partition).ok()));
+            }
+        }
+        all.into_iter().filter(|series| keys.contains(&series.key)).collect()
+    }
+
     /// What stands of an operator's outputs in `range`.
     fn standing(
         &self,
@@ -212,7 +226,7 @@ impl Runtime {
         at_least: &[Offset],
     ) -> Result<Samples, DeployError> {
         let mut samples = Samples::default();
-        for series in self.around.catalog.series_since(0).iter().filter(|series| spec.makes(&series.key)) {
+        for series in self.made_by(spec) {
             let partition = (series.key.partition_hash() % u64::from(self.around.partitions)) as u32;
             let column = self.past(series.id, range, partition, at_least)?;
             for (row, time) in column.times.iter().enumerate() {
