@@ -120,6 +120,14 @@ impl Supervisor {
     }
 }
 
+/// Outputs of a partition's inputs before this were on trial. Offsets of another journal, of which this one is a copy, mean
+/// nothing here.
+pub(crate) fn cut_of(definition: &OperatorDefinition, partition: u32, journal: JournalIdentity) -> Offset {
+    let is_of_this = definition.start_journal == journal.id;
+    let cut = definition.cut_offsets.get(partition as usize).filter(|_| is_of_this);
+    Offset(cut.copied().unwrap_or(0))
+}
+
 /// Where an instance starts when it has no checkpoint.
 ///
 /// # Errors
@@ -135,10 +143,8 @@ fn begin(definition: &OperatorDefinition, reads: Range<u32>, journal: JournalIde
             _ => Ok(Cursor::default()),
         }
     };
-    let cut_in = |partition: u32| {
-        let cut = definition.cut_offsets.get(partition as usize).copied().unwrap_or(0);
-        Offset(if definition.shadow { u64::MAX } else { cut })
-    };
+    let cut_in =
+        |partition: u32| if definition.shadow { Offset(u64::MAX) } else { cut_of(definition, partition, journal) };
     Ok(Begin { cursors: reads.clone().map(begin_in).collect::<Result<_, _>>()?, cuts: reads.map(cut_in).collect() })
 }
 

@@ -99,6 +99,11 @@ pub(crate) fn withdrawer(spec: &Spec, journal: JournalIdentity, input_partition:
     ProducerId::from_name(&format!("operator/{name}/{generation}/{input_partition}/{journal}/withdrawn"))
 }
 
+/// The sequence of the first withdrawal for an input record of this ordinal or a later one.
+pub(crate) fn withdrawals_from(ordinal: u64) -> u64 {
+    ordinal << WITHDRAWAL_BITS
+}
+
 impl Outputs {
     pub(crate) fn new(
         spec: Arc<Spec>,
@@ -238,7 +243,7 @@ impl Outputs {
         for (number, (partition, range)) in (0..).zip(deletions) {
             lanes[partition as usize].push(NewRecord {
                 producer: *withdrawer,
-                sequence: record.ordinal << WITHDRAWAL_BITS | number,
+                sequence: withdrawals_from(record.ordinal) | number,
                 ..NewRecord::anonymous(RecordKind::DeleteRange, range.to_payload())
             });
         }

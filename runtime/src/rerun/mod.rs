@@ -143,13 +143,14 @@ impl Runtime {
         Ok((0..self.around.partitions).flat_map(both).collect())
     }
 
-    /// Everything that `producers` have written to a topic and that lies in `range`, of inputs that are wanted.
+    /// Everything that `producers` have written to a topic and that lies in `range`, as far as it is wanted by producer and
+    /// sequence.
     async fn written(
         &self,
         topic: &str,
         producers: &HashSet<ProducerId>,
         range: TimeRange,
-        is_wanted: impl Fn(ProducerId, Offset) -> bool,
+        is_wanted: impl Fn(ProducerId, u64) -> bool,
     ) -> Result<Samples, DeployError> {
         let mut samples = Samples::default();
         for partition in 0..self.around.partitions {
@@ -159,9 +160,7 @@ impl Runtime {
             while next < end {
                 let batch = self.around.journal.read(&at, next, Default::default()).await?;
                 for record in batch.records.iter().filter(|record| producers.contains(&record.producer)) {
-                    // What is withdrawn is numbered by ordinals, and comes after what it withdraws.
-                    let is_sample = record.kind() == Some(RecordKind::Samples);
-                    if !is_sample || is_wanted(record.producer, Offset(record.sequence)) {
+                    if is_wanted(record.producer, record.sequence) {
                         samples.apply(record.kind(), &record.payload, range)?;
                     }
                 }

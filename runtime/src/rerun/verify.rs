@@ -11,8 +11,10 @@ use tidemill_model::{Offset, ProducerId, TimeRange};
 
 use super::{Comparison, Rerun, Samples};
 use crate::error::DeployError;
+use crate::operator::outputs::withdrawals_from;
 use crate::operator::wait::block_on;
 use crate::runtime::Runtime;
+use crate::supervisor::cut_of;
 
 /// What a repetition has shown: `first` is what stands in the journal, `second` what the repetition put out.
 #[derive(Debug, Serialize)]
@@ -40,16 +42,24 @@ impl Runtime {
         let until = match self.offsets_of(&definition) {
             Some(until) => until,
             None if definition.operator_state() == Some(OperatorState::Paused) => self.checkpointed(&definition)?,
+            None if self.layout_of(&definition).merges => {
+                return Err(DeployError::invalid(format!(
+                    "{name} merges partitions and runs on the node that works on partition 0: ask that one"
+                )));
+            }
             None => self.ends().await?,
         };
         let producers = self.producers_of(&definition)?;
-        // It goes on meanwhile; what it puts out from there on is not compared.
-        let ends: HashMap<_, _> =
-            producers.chunks(2).zip(&until).flat_map(|(both, end)| both.iter().map(|of| (*of, *end))).collect();
+        // It goes on meanwhile; what it puts out and takes back from there on is not compared.
+        let mut ends = HashMap::new();
+        for ((partition, end), both) in (0..).zip(&until).zip(producers.chunks(2)) {
+            let ordinal = self.ordinal_at(&TopicPartition::new(TOPIC_DATA, partition), *end).await?;
+            ends.extend([(both[0], end.0), (both[1], withdrawals_from(ordinal))]);
+        }
         let repeated = definition.clone();
         let work = move |runtime: Arc<Runtime>| runtime.repeat(&repeated, range, &until);
         let (records, second, error) = self.aside("verify", work).await?;
-        let is_before = |producer: ProducerId, input: Offset| ends.get(&producer).is_none_or(|end| input < *end);
+        let is_before = |producer, sequence| ends.get(&producer).is_none_or(|end| sequence < *end);
         let first = self.written(TOPIC_DATA, &producers.into_iter().collect(), range, is_before).await?;
         Ok(VerifyReport { records, samples: Comparison::of(&first, &second, &self.around.catalog), error })
     }
@@ -63,8 +73,8 @@ impl Runtime {
     ) -> Result<(u64, Samples, Option<String>), DeployError> {
         let (mut total, mut samples, mut error) = (0, Samples::default(), None);
         let producers = self.producers_of(definition)?;
-        let cut = |partition: usize| Offset(definition.cut_offsets.get(partition).copied().unwrap_or(0));
-        let cuts: HashMap<_, _> = producers.chunks(2).enumerate().map(|(index, both)| (both[0], cut(index))).collect();
+        let cut = |partition| cut_of(definition, partition, self.around.journal.identity());
+        let cuts: HashMap<_, _> = (0..).zip(producers.chunks(2)).map(|(index, both)| (both[0], cut(index))).collect();
         let is_wanted = |producer: ProducerId, input: Offset| cuts.get(&producer).is_none_or(|cut| input >= *cut);
         let layout = self.layout_of(definition);
         for instance in 0..layout.instances() {
