@@ -216,9 +216,19 @@ impl Catalog {
     /// # Errors
     /// What the journal says.
     pub async fn put_operator(&self, definition: OperatorDefinition) -> Result<(), JournalError> {
-        let key = format!("operator/{}", definition.name);
-        let record = NewRecord::anonymous(RecordKind::Operator, definition.to_payload()).with_key(key);
-        self.journal.append(&self.at, vec![record]).await?;
+        self.put_operators(vec![definition]).await
+    }
+
+    /// Deploys or changes operators that belong together, in one append, and waits until that is durable.
+    ///
+    /// # Errors
+    /// What the journal says.
+    pub async fn put_operators(&self, definitions: Vec<OperatorDefinition>) -> Result<(), JournalError> {
+        let record = |definition: OperatorDefinition| {
+            let key = format!("operator/{}", definition.name);
+            NewRecord::anonymous(RecordKind::Operator, definition.to_payload()).with_key(key)
+        };
+        self.journal.append(&self.at, definitions.into_iter().map(record).collect()).await?;
         self.refresh().await
     }
 }

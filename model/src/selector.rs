@@ -45,6 +45,14 @@ impl Selector {
         self.alternatives.iter().any(|alternative| alternative.matches(key))
     }
 
+    /// The measurement that it selects; `None` if it may select several.
+    pub fn measurement(&self) -> Option<&str> {
+        let first = self.alternatives.first()?.measurement.as_str();
+        let is_one =
+            !first.contains('*') && self.alternatives.iter().all(|alternative| alternative.measurement == first);
+        is_one.then_some(first)
+    }
+
     /// Whether there can be a series that both select.
     pub fn overlaps(&self, other: &Selector) -> bool {
         self.alternatives.iter().any(|one| other.alternatives.iter().any(|two| one.overlaps(two)))

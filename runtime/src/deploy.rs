@@ -11,7 +11,7 @@ use crate::error::DeployError;
 use crate::guest::{Instance, Limits, Logs, World};
 use crate::operator::homes::Homes;
 use crate::operator::spec::{DeployRequest, Spec};
-use crate::operator::stage::{self, Stage, partial_name};
+use crate::operator::stage::{self, Stage, combined_name, partial_name};
 use crate::operator::start::Start;
 use crate::operator::status::OperatorStatus;
 use crate::plugins::PluginInfo;
@@ -32,21 +32,19 @@ impl Runtime {
         if request.stage.is_some() {
             return Err(DeployError::invalid("the node says which stage is which: ask for two_stage"));
         }
+        self.check_is_no_first_stage(&name)?;
         let obsolete = if request.two_stage { None } else { self.first_stage_of(&name) };
         let mut definitions = Vec::new();
         for request in self.stages(request)? {
             let mut definition = self.new_definition(request, &definitions).await?;
+            self.check_spread(&definition)?;
             if let Some(present) = self.definition(&definition.name) {
                 definition.versions = remembered(&present);
             }
             definitions.push(definition);
         }
-        for definition in definitions {
-            self.around.catalog.put_operator(definition).await?;
-        }
-        if let Some(first) = obsolete {
-            self.forget(&first).await?;
-        }
+        definitions.extend(obsolete.map(|first| OperatorDefinition { state: OperatorState::Removed as u32, ..first }));
+        self.around.catalog.put_operators(definitions).await?;
         self.status_of(&name)
     }
 
@@ -83,6 +81,15 @@ impl Runtime {
         (stage_of(&second) == Some(Stage::Combine) && stage_of(&first) == Some(Stage::Partial)).then_some(first)
     }
 
+    /// Refuses a change to the first of an operator's stages alone: they come and go together.
+    pub(crate) fn check_is_no_first_stage(&self, name: &str) -> Result<(), DeployError> {
+        let second = combined_name(name);
+        match self.first_stage_of(second).is_some_and(|first| first.name == name) {
+            true => Err(DeployError::invalid(format!("{name} is the first stage of {second}: name that instead"))),
+            false => Ok(()),
+        }
+    }
+
     /// A definition of a new generation, checked and tried out. `others` are about to be deployed too.
     pub(crate) async fn new_definition(
         self: &Arc<Self>,
@@ -91,6 +98,12 @@ impl Runtime {
     ) -> Result<OperatorDefinition, DeployError> {
         let info = self.find_plugin(&request.plugin)?;
         self.check_ceiling(&request.limits)?;
+        if request.stage == Some(Stage::Combine) && !info.combining {
+            return Err(DeployError::invalid(format!(
+                "{} has two stages, and plugin {} ({}) does not export combine",
+                request.name, info.name, info.hash
+            )));
+        }
         // Never the number of an operator that was removed: followers would drop the new one's outputs as repetitions.
         let now_ms = u64::try_from(self.around.env.now() / 1_000_000).unwrap_or(0);
         let taken = [self.definition(&request.name), self.definition(&shadow_name(&request.name))];
@@ -199,15 +212,17 @@ impl Runtime {
         let info = self.find_plugin(hash)?;
         let plugin = self.plugins.compiled(hash).map_err(|error| DeployError::invalid(error.to_string()))?;
         let spec = Spec::new(request, (hash, generation), plugin.world(), &info.about())?;
-        self.check_spread(&spec)?;
         let mut trial = Instance::new(&plugin, spec.limits, Arc::new(Logs::default()), self.around.env.clone())?;
         Ok(trial.configure(&spec.params)?)
     }
 
     /// Refuses an operator whose groups have series in several partitions, when each partition would be calculated by itself.
-    fn check_spread(&self, spec: &Spec) -> Result<(), DeployError> {
-        let mut homes = Homes::of(spec, self.around.partitions);
-        let stray = homes.as_mut().and_then(|homes| homes.refresh(spec, &self.around.catalog));
+    fn check_spread(&self, definition: &OperatorDefinition) -> Result<(), DeployError> {
+        let Some(spec) = self.spec_of(definition) else {
+            return Ok(());
+        };
+        let mut homes = Homes::of(&spec, self.around.partitions);
+        let stray = homes.as_mut().and_then(|homes| homes.refresh(&spec, &self.around.catalog));
         stray.map_or(Ok(()), |stray| Err(DeployError::invalid(stray.to_string())))
     }
 
@@ -237,6 +252,15 @@ impl Runtime {
             });
         }
         Ok(places)
+    }
+
+    /// The ordinal of the first record from `offset` on, whether it is there or will come.
+    pub(crate) async fn ordinal_at(&self, at: &TopicPartition, offset: Offset) -> Result<u64, DeployError> {
+        let bounds = self.around.journal.bounds(at).await?;
+        match offset < bounds.durable {
+            true => Ok(self.first_from(at, offset.max(bounds.start)).await?.1),
+            false => Ok(bounds.records),
+        }
     }
 
     /// Offset and ordinal of the first record from `offset` on; there is one.

@@ -140,12 +140,13 @@ impl Runtime {
         // A promotion relies on what it has paused, and what it puts must not be overwritten by what was read before it.
         let _one_at_a_time = self.deploying.lock().await;
         let definition = self.definition(name).ok_or_else(|| self.no_such_operator(name))?;
-        for definition in self.first_stage_of(name).into_iter().chain([definition]) {
-            let name = definition.name.clone();
-            self.around.catalog.put_operator(OperatorDefinition { state: state as u32, ..definition }).await?;
-            if state == OperatorState::Running {
-                self.start_stopped(&name);
-            }
+        self.check_is_no_first_stage(name)?;
+        let both = self.first_stage_of(name).into_iter().chain([definition]);
+        let both: Vec<_> = both.map(|definition| OperatorDefinition { state: state as u32, ..definition }).collect();
+        let names: Vec<_> = both.iter().map(|definition| definition.name.clone()).collect();
+        self.around.catalog.put_operators(both).await?;
+        if state == OperatorState::Running {
+            names.iter().for_each(|name| self.start_stopped(name));
         }
         Ok(())
     }

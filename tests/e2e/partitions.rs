@@ -119,3 +119,47 @@ fn groups_across_partitions_are_merged_or_aggregated_in_two_stages() -> Result<(
     ensure!(!operators.contains("staged"), "both stages are gone: {operators}");
     Ok(())
 }
+
+#[test]
+fn two_stages_keep_apart_from_those_of_similar_names_and_stay_together() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let node = Node::start(directory.path(), NodeOptions { partitions: 4, ..NodeOptions::default() })?;
+    write(&node, &plant(0..85))?;
+    // What the first stage of one writes looks like what the other's does: `plant_site_power-partial` ends with `_power-partial`.
+    node.deploy("rollup", request("power", Some("two_stage")))?;
+    let mut longer = request("site_power", Some("two_stage"));
+    longer["window"] = "20s".into();
+    node.deploy_installed(longer)?;
+    let counts = |table: &str| -> Result<Vec<String>> {
+        let answer =
+            node.client().sql(&format!("SELECT count FROM {table} WHERE site = 'north' ORDER BY time"), &[])?;
+        Ok(if answer.status == 200 { answer.body.lines().skip(1).map(str::to_owned).collect() } else { Vec::new() })
+    };
+    let mut seen = (Vec::new(), Vec::new());
+    wait_for("windows of both", || {
+        seen = (counts("plant_power")?, counts("plant_site_power")?);
+        Ok(seen.0.len() >= 8 && seen.1.len() >= 4)
+    })
+    .with_context(|| format!("{seen:?}"))?;
+    ensure!(seen.0[..8].iter().all(|count| count == "40.0"), "windows of 10 s: {:?}", seen.0);
+    ensure!(seen.1[..4].iter().all(|count| count == "80.0"), "windows of 20 s: {:?}", seen.1);
+
+    let json = [("Content-Type", "application/json")];
+    let refuses = |request: &Value, words: &str| -> Result<()> {
+        let answer = node.client().post("/api/v1/operators", &json, request.to_string().as_bytes())?;
+        ensure!(answer.status == 400 && answer.body.contains(words), "{}", answer.body);
+        Ok(())
+    };
+    refuses(&request("power-partial", Some("merge_partitions")), "power-partial is the first stage of power")?;
+    let mut several = request("several", Some("two_stage"));
+    several["inputs"] = json!({"value": "p*:power"});
+    refuses(&several, "several measurements")?;
+    let paused = node.client().post("/api/v1/operators/power-partial/pause", &json, b"")?;
+    ensure!(paused.status == 400 && paused.body.contains("first stage of power"), "{}", paused.body);
+
+    // Back to one stage: the first one goes with the deploy.
+    node.deploy_installed(request("power", Some("merge_partitions")))?;
+    let operators = node.client().get("/api/v1/operators")?.ok()?.body;
+    ensure!(!operators.contains("\"power-partial\"") && operators.contains("site_power-partial"), "{operators}");
+    Ok(())
+}

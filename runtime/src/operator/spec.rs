@@ -10,7 +10,9 @@ use tidemill_model::{Selector, SeriesKey, ValueType};
 use crate::error::DeployError;
 use crate::guest::{About, Kind, Limits, Port, World};
 use crate::operator::layout::Layout;
-use crate::operator::stage::{PARTITION_LABEL, Stage, combined_measurement, combined_shape};
+use crate::operator::stage::{
+    OPERATOR_LABEL, PARTITION_LABEL, Stage, combined_measurement, combined_name, combined_shape,
+};
 use crate::operator::start::Start;
 use crate::operator::windows::{Shape, WindowRequest};
 
@@ -152,7 +154,7 @@ impl Spec {
             _ => windows,
         };
         check_template(&template, request.group_by.is_some(), about)?;
-        let shape = own_shape(&template, &request.name, request.group_by.is_some(), &about.outputs);
+        let shape = own_shape(&template, request, &about.outputs);
         let own = shape.parse().map_err(|error| DeployError::invalid(format!("output {template:?}: {error}")))?;
         Ok(Self {
             name: request.name.clone(),
@@ -230,6 +232,7 @@ impl Spec {
                 let mut labels: Vec<_> = names.iter().filter_map(label).collect();
                 if self.stage == Some(Stage::Partial) {
                     labels.push((PARTITION_LABEL.to_owned(), partition.to_string()));
+                    labels.push((OPERATOR_LABEL.to_owned(), combined_name(&self.name).to_owned()));
                 }
                 (name.clone(), labels)
             }
@@ -244,11 +247,15 @@ pub(super) fn fill(template: &str, measurement: &str, operator: &str) -> String 
     template.replace("{operator}", operator).replace("{measurement}", measurement)
 }
 
-fn own_shape(template: &str, operator: &str, grouped: bool, outputs: &[Port]) -> String {
+fn own_shape(template: &str, request: &DeployRequest, outputs: &[Port]) -> String {
     const MARK: &str = "\u{0}";
-    let measurement = escape_name(&fill(template, MARK, operator)).replace(MARK, "*");
+    let measurement = escape_name(&fill(template, MARK, &request.name)).replace(MARK, "*");
+    let labels = match request.stage {
+        Some(Stage::Partial) => format!("{{{OPERATOR_LABEL}={}}}", combined_name(&request.name)),
+        _ => String::new(),
+    };
     let shape = |port: &Port| match port.name.as_str() {
-        _ if grouped => format!("{measurement}:{}", escape_name(&port.name)),
+        _ if request.group_by.is_some() => format!("{measurement}:{}{labels}", escape_name(&port.name)),
         "value" => format!("{measurement}:*"),
         name => format!("{measurement}:*_{}", escape_name(name)),
     };

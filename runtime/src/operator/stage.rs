@@ -2,17 +2,19 @@
 //! what those have put out.
 //!
 //! ```text
-//!   partition 0 ──▶ NAME-partial, instance 0 ──▶ power_NAME-partial:count{site=A,partition=0} ┐
-//!   partition 1 ──▶ NAME-partial, instance 1 ──▶ power_NAME-partial:count{site=A,partition=1} ┼▶ NAME ──▶ power_NAME:count{site=A}
+//!   partition 0 ──▶ NAME-partial, instance 0 ──▶ power_NAME-partial:count{site=A,partition=0,…} ┐
+//!   partition 1 ──▶ NAME-partial, instance 1 ──▶ power_NAME-partial:count{site=A,partition=1,…} ┼▶ NAME ──▶ power_NAME:count{site=A}
 //!                       aggregate                   ordinary series                         combine, merges partitions
 //! ```
 //!
 //! Both stages are operators like any other, with windows, revisions, checkpoints and lineage. What crosses partitions is one
 //! row per window, group and output instead of every sample.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
-use tidemill_model::SeriesKey;
 use tidemill_model::series::escape_name;
+use tidemill_model::{Selector, SeriesKey};
 
 use crate::error::DeployError;
 use crate::guest::Port;
@@ -24,6 +26,8 @@ use crate::operator::windows::{Kind, Shape};
 const PARTIAL: &str = "-partial";
 /// The label that tells the partition of a first stage's outputs.
 pub(super) const PARTITION_LABEL: &str = "partition";
+/// The label that tells the operator whose first stage has put them out.
+pub(super) const OPERATOR_LABEL: &str = "partial_of";
 
 /// Which of two stages an operator is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -38,6 +42,11 @@ pub enum Stage {
 /// The name of an operator's first stage.
 pub(crate) fn partial_name(name: &str) -> String {
     format!("{name}{PARTIAL}")
+}
+
+/// The name of the operator whose first stage this is.
+pub(crate) fn combined_name(partial: &str) -> &str {
+    partial.strip_suffix(PARTIAL).unwrap_or(partial)
 }
 
 /// The measurement of the second stage's outputs, from that of its inputs.
@@ -56,8 +65,8 @@ pub(crate) fn split(request: &DeployRequest, outputs: &[Port]) -> Result<(Deploy
     let Some(labels) = &request.group_by else {
         return invalid("without group_by every series is a group of its own, which one stage does");
     };
-    if labels.iter().any(|label| label == PARTITION_LABEL) {
-        return invalid("group_by must not have the label partition: results of the first stage carry it");
+    if let Some(taken) = labels.iter().find(|label| [PARTITION_LABEL, OPERATOR_LABEL].contains(&label.as_str())) {
+        return invalid(&format!("group_by must not have the label {taken}: results of the first stage carry it"));
     }
     if request.merge_partitions {
         return invalid("merge_partitions is the other way to do the same: leave one of them out");
@@ -67,8 +76,19 @@ pub(crate) fn split(request: &DeployRequest, outputs: &[Port]) -> Result<(Deploy
     if own("*") == "*" {
         return invalid("the output needs a name of its own, as in \"{measurement}_{operator}\"");
     }
+    let selectors = request.inputs.values().map(|text| text.parse::<Selector>());
+    let measurements = selectors.map(|selector| selector.ok()?.measurement().map(str::to_owned));
+    let measurements: BTreeSet<_> = measurements.collect();
+    if own("*").contains('*') && (measurements.len() != 1 || measurements.contains(&None)) {
+        return invalid(
+            "the inputs may be of several measurements, and whichever reported first would name the output: give it a name \
+             without {measurement}, or select one measurement",
+        );
+    }
     let measurement = escape_name(&format!("{}{PARTIAL}", own("\u{0}"))).replace('\u{0}', "*");
-    let inputs = outputs.iter().map(|port| (port.name.clone(), format!("{measurement}:{}", escape_name(&port.name))));
+    let inputs = outputs.iter().map(|port| {
+        (port.name.clone(), format!("{measurement}:{}{{{OPERATOR_LABEL}={}}}", escape_name(&port.name), request.name))
+    });
     let partial = DeployRequest {
         name: partial_name(&request.name),
         output: Some(format!("{}{PARTIAL}", own("{measurement}"))),
@@ -90,13 +110,13 @@ pub(crate) fn split(request: &DeployRequest, outputs: &[Port]) -> Result<(Deploy
     Ok((partial, combine))
 }
 
-/// The windows of the results of windows: each holds just one stamp.
+/// The windows of the results of windows: each holds just one stamp. The first stage has waited for what is late.
 pub(super) fn combined_shape(shape: Shape) -> Result<Shape, DeployError> {
     match shape.kind {
         Kind::Fixed { every, offset, .. } => {
-            Ok(Shape { kind: Kind::Fixed { length: every, every, offset }, is_told: true, ..shape })
+            Ok(Shape { kind: Kind::Fixed { length: every, every, offset }, is_told: true, lateness: 0, ..shape })
         }
-        Kind::Calendar(_) => Ok(Shape { is_told: true, ..shape }),
+        Kind::Calendar(_) => Ok(Shape { is_told: true, lateness: 0, ..shape }),
         Kind::Sliding { .. } | Kind::Session { .. } => Err(DeployError::invalid(
             "two stages: sliding windows and sessions begin and end with rows, so partitions have different ones: merge_partitions instead",
         )),
@@ -119,7 +139,7 @@ mod tests {
         let (partial, combine) = split(&request, &ports()).unwrap();
         assert_eq!((partial.name.as_str(), partial.output.as_deref()), ("r-partial", Some("{measurement}_r-partial")));
         assert_eq!((combine.name.as_str(), combine.merge_partitions), ("r", true));
-        assert_eq!(combine.inputs["max"], "*_r-partial:max");
+        assert_eq!(combine.inputs["max"], "*_r-partial:max{partial_of=r}");
         assert_eq!(combined_measurement("power_r-partial"), "power_r");
     }
 
@@ -133,6 +153,12 @@ mod tests {
         let base = r#"{"name":"r","plugin":"p","inputs":{"value":"power"},"two_stage":true"#;
         check(&format!("{base}}}"), "group_by");
         check(&format!(r#"{base},"group_by":["partition"]}}"#), "label partition");
+        check(&format!(r#"{base},"group_by":["partial_of"]}}"#), "label partial_of");
+        for several in ["*", "p*:v", "power;water", "power:a;water:a"] {
+            let json = format!("{base},\"group_by\":[\"site\"]}}")
+                .replace("\"value\":\"power\"", &format!("\"value\":\"{several}\""));
+            check(&json, "several measurements");
+        }
         check(&format!(r#"{base},"group_by":["site"],"merge_partitions":true}}"#), "leave one");
         check(&format!(r#"{base},"group_by":["site"],"output":"{{measurement}}"}}"#), "a name of its own");
     }

@@ -17,6 +17,7 @@ use tidemill_runtime::{DeployError, DeployRequest, InstallError};
 use tokio::sync::oneshot;
 
 use super::POSITION;
+use super::operators::to_the_end;
 use crate::ApiError;
 use crate::app::App;
 use crate::error::{done, json_ok};
@@ -165,8 +166,8 @@ pub(crate) async fn operators(State(app): State<Arc<App>>) -> Response {
 /// `POST /api/v1/operators`.
 pub(crate) async fn deploy(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
     let request: DeployRequest = json_body(&app, &headers, body).await?;
-    let status = app.runtime.deploy(request).await.map_err(deploy_error)?;
-    Ok(json_ok(&json!(status)))
+    let runtime = app.runtime.clone();
+    Ok(json_ok(&json!(to_the_end(&app, async move { runtime.deploy(request).await }).await?)))
 }
 
 async fn set_state(app: &App, name: &str, state: OperatorState) -> Result<Response, ApiError> {

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::error::{done, json_ok};
 
 /// Runs a verb to its end although nobody may wait for the answer any more: half of one would leave operators paused.
-async fn to_the_end<T: Send + 'static>(
+pub(super) async fn to_the_end<T: Send + 'static>(
     app: &App,
     verb: impl Future<Output = Result<T, DeployError>> + Send + 'static,
 ) -> Result<T, ApiError> {

@@ -23,6 +23,7 @@ impl Aggregation {
         view: &SamplesView<'_>,
         targets: &[Target],
         groups: &[Vec<Member>],
+        ingest_time: i64,
     ) -> (u64, Option<i64>) {
         let (mut rows_in, mut late_rows, mut newest) = (0, 0, i64::MIN);
         let mut targets = targets.iter();
@@ -35,7 +36,6 @@ impl Aggregation {
                     continue;
                 }
                 let windows = &mut self.windows[target.group as usize];
-                windows.is_busy = true;
                 let was_due = windows.due_by != i64::MIN;
                 let rows = run.first..run.first + run.rows;
                 let member = target.member;
@@ -72,6 +72,12 @@ impl Aggregation {
                 }
                 rows_in += run.rows as u64;
                 newest = newest.max(run_newest);
+                let is_afterthought =
+                    self.sources.is_some() && windows.is_afterthought(run_newest, ingest_time, &shape);
+                if is_afterthought {
+                    continue;
+                }
+                windows.is_busy = true;
                 if let Some(sources) = &mut self.sources {
                     let series = &groups[target.group as usize][target.member as usize].series;
                     let reported = sources.note(target.group, stage::partition_of(&series.key), run_newest);

@@ -192,7 +192,7 @@ impl Aggregation {
         };
         self.grow(inputs.groups().len());
         let (rows_in, newest) = match event {
-            Event::Samples(view, targets) => self.take_in_rows(view, targets, inputs.groups()),
+            Event::Samples(view, targets) => self.take_in_rows(view, targets, inputs.groups(), record.ingest_time),
             _ => (0, None),
         };
         if let Some((targets, range)) = edit {

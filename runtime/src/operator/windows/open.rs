@@ -18,6 +18,9 @@ use crate::operator::bytes::{Bytes, Damaged};
 
 /// Rows that one group holds at most; a checkpoint takes 24 bytes for each.
 pub(crate) const ROWS_MAX: usize = 50_000;
+/// The present reaches so many windows back, and so long besides: that of the lateness and of heartbeats.
+const RECENT_SLOTS: i64 = 3;
+const RECENT_NS: i64 = 60 * 1_000_000_000;
 
 /// What became of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,6 +126,17 @@ impl OpenWindows {
         }
         self.rows.extend(rows);
         Some(self.due(newest, shape))
+    }
+
+    /// Whether rows up to `newest` that are appended at `now` are of windows that closed before, while the group's windows are
+    /// those of the present: a device that hands in yesterday, not a history that is being read.
+    pub(crate) fn is_afterthought(&self, newest: i64, now: i64, shape: &Shape) -> bool {
+        if newest >= self.closed_until {
+            return false;
+        }
+        let slot = shape.slot(self.closed_until);
+        let recent = slot.end.saturating_sub(slot.start).saturating_mul(RECENT_SLOTS).saturating_add(RECENT_NS);
+        self.closed_until >= now.saturating_sub(recent)
     }
 
     /// The group is as far as `time`. Returns whether it has a window to be closed.
@@ -402,6 +416,32 @@ fn note(notes: &mut BTreeMap<i64, i64>, time: i64, closed_until: i64, shape: &Sh
         _ => {
             let slot = shape.slot(time);
             notes.insert(slot.start, slot.end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn what_comes_for_old_windows_is_an_afterthought_only_in_the_present() {
+        let kind = Kind::Fixed { length: 60 * SECOND, every: 60 * SECOND, offset: 0 };
+        let shape = Shape { kind, lateness: 0, idle_close: 0, is_told: true };
+        let day = 86_400 * SECOND;
+        let mut windows = OpenWindows::new(false);
+        assert!(!windows.is_afterthought(day, day, &shape), "nothing has closed");
+        windows.closed_until = day;
+        for (newest, now, expected) in [
+            (day, day + 60 * SECOND, false),
+            (day - 60 * SECOND, day + 60 * SECOND, true),
+            (0, day + 240 * SECOND, true),
+            (0, day + 241 * SECOND, false),
+            (0, 30 * day, false),
+        ] {
+            assert_eq!(windows.is_afterthought(newest, now, &shape), expected, "{newest} at {now}");
         }
     }
 }
