@@ -69,6 +69,8 @@ pub(crate) struct Plugins {
     env: Arc<dyn Env>,
     installed: Mutex<HashMap<String, PluginInfo>>,
     compiled: Mutex<HashMap<String, Arc<Plugin>>>,
+    /// Several instances of an operator may miss the same plugin at once.
+    installing: Mutex<()>,
     /// Compiling takes much memory: one at a time.
     compiling: Mutex<()>,
 }
@@ -86,8 +88,8 @@ impl Plugins {
         let entries = std::fs::read_dir(&dir).map_err(io)?;
         let files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(io)?;
         let (engine_name, installed) = (artefact::engine_name(&engine), Mutex::default());
-        let (compiled, compiling) = (Mutex::default(), Mutex::default());
-        let plugins = Self { dir, engine, engine_name, compiler, env, installed, compiled, compiling };
+        let (compiled, installing, compiling) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let plugins = Self { dir, engine, engine_name, compiler, env, installed, compiled, installing, compiling };
         for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "wasm")) {
             plugins.find_out(file);
         }
@@ -117,8 +119,10 @@ impl Plugins {
         for entry in entries.flatten() {
             let is_ours =
                 entry.file_name().to_str().is_some_and(|name| name.ends_with(&format!("-{}", self.engine_name)));
-            if !is_ours && let Err(error) = std::fs::remove_dir_all(entry.path()) {
-                tracing::warn!(dir = %entry.path().display(), %error, "cannot delete an old compiled plugin");
+            let path = entry.path();
+            let delete = if path.is_dir() { std::fs::remove_dir_all } else { std::fs::remove_file };
+            if !is_ours && let Err(error) = delete(path.clone()) {
+                tracing::warn!(path = %path.display(), %error, "cannot delete an old compiled plugin");
             }
         }
     }
@@ -127,14 +131,19 @@ impl Plugins {
         self.dir.join(format!("{hash}.wasm"))
     }
 
-    /// Checks, compiles, tries and stores a plugin. Does nothing if it is there.
+    /// Checks, compiles, tries and stores a plugin. If it is there, only a damaged file is mended.
     pub(crate) fn install(&self, wasm: &[u8]) -> Result<PluginInfo, InstallError> {
         if wasm.len() > PLUGIN_BYTES_MAX {
             return Err(InstallError::TooLarge { bytes: wasm.len(), limit: PLUGIN_BYTES_MAX });
         }
         let hash = format!("{:032x}", xxh3_128(wasm));
-        if let Some(info) = self.installed.lock().get(&hash) {
-            return Ok(info.clone());
+        let _one_at_a_time = self.installing.lock();
+        let known = self.installed.lock().get(&hash).cloned();
+        if let Some(info) = known {
+            if !std::fs::read(self.file(&hash)).is_ok_and(|there| there == wasm) {
+                replace(&self.file(&hash), &[wasm])?;
+            }
+            return Ok(info);
         }
         let candidate = self.dir.join(COMPILED).join(format!("{hash}.candidate"));
         replace(&candidate, &[wasm])?;
@@ -165,8 +174,12 @@ impl Plugins {
 
     /// The machine code of a plugin: what is there, or what the compiler makes of `wasm`.
     fn compile(&self, hash: &str, wasm: &Path) -> Result<(artefact::Artefact, Plugin), InstallError> {
-        let _one_at_a_time = self.compiling.lock();
         let dir = self.dir.join(COMPILED).join(format!("{hash}-{}", self.engine_name));
+        // Whoever finds it ready does not wait for what others compile.
+        if let Some(found) = artefact::read(&self.engine, &dir) {
+            return Ok(found);
+        }
+        let _one_at_a_time = self.compiling.lock();
         if let Some(found) = artefact::read(&self.engine, &dir) {
             return Ok(found);
         }

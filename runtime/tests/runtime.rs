@@ -194,6 +194,44 @@ async fn an_operator_whose_plugin_nobody_has_fails_alone_and_says_so() {
     node.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_several_miss_at_once_is_installed_once_and_a_damaged_file_is_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    let node = Node::start(dir.path(), journal.clone()).await;
+    let wasm: bytes::Bytes = wat::parse_str(include_str!("guests/sums.wat")).unwrap().into();
+    let env = SystemEnv::new();
+    let (told, mut answers) = tokio::sync::mpsc::channel(8);
+    for _ in 0..8 {
+        let (runtime, wasm, told) = (node.runtime.clone(), wasm.clone(), told.clone());
+        let install = async move { told.send(runtime.install(wasm).await).await.unwrap() };
+        env.spawn_thread("install", Box::pin(install));
+    }
+    let mut infos = Vec::new();
+    while infos.len() < 8 {
+        infos.push(answers.recv().await.unwrap().unwrap());
+    }
+    assert_eq!(infos, vec![infos[0].clone(); 8]);
+    let find = |dir: &Path, name: &str| {
+        let mut open = vec![dir.to_owned()];
+        while let Some(dir) = open.pop() {
+            for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                if entry.path().is_dir() {
+                    open.push(entry.path());
+                } else if entry.file_name() == *name {
+                    return entry.path();
+                }
+            }
+        }
+        panic!("there is no {name}")
+    };
+    let file = find(dir.path(), &format!("{}.wasm", infos[0].hash));
+    std::fs::write(&file, b"damaged").unwrap();
+    assert_eq!(node.runtime.install(wasm.clone()).await.unwrap(), infos[0]);
+    assert_eq!(std::fs::read(&file).unwrap(), wasm);
+    node.stop().await;
+}
+
 fn assigned(generation: u64, partitions: &[u32]) -> Assignment {
     Assignment { generation, partitions: partitions.to_vec() }
 }

@@ -33,6 +33,8 @@ pub(crate) struct App {
     pub(crate) sql: Arc<SqlEngine>,
     /// Turns for queries.
     pub(crate) queries: Arc<Semaphore>,
+    /// Turns for plugins that are handed in: each waits in memory until it is compiled.
+    pub(crate) installs: Arc<Semaphore>,
     pub(crate) resolver: Resolver,
     /// See [`crate::ingest::write`].
     pub(crate) producers: Vec<Mutex<()>>,

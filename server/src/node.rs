@@ -35,6 +35,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// The name under which nodes that follow one journal divide the work of operators.
 const WORKERS: &str = "operators";
+/// Plugins that are handed in at the same time.
+const INSTALLS_MAX: usize = 4;
 
 /// Tasks that end when their stop turns true.
 struct Stage {
@@ -119,6 +121,7 @@ impl Node {
             metrics: Metrics::new(),
             sql: Arc::new(SqlEngine::new(SqlLimits::default()).with_aggregates(aggregates)),
             queries: Arc::new(Semaphore::new(config.queries_max.max(1))),
+            installs: Arc::new(Semaphore::new(INSTALLS_MAX)),
             started: env.monotonic(),
             stop: http.stop(),
             env: env.clone(),

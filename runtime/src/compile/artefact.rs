@@ -1,7 +1,8 @@
 //! Compiled plugins on disk: a directory with the machine code of each module and a description.
 //!
 //! ```text
-//! <plugin hash>-<engine>/artefact.json     blueprint, what the plugin says of itself, hash of each file
+//! <plugin hash>-<engine>/artefact.json     a line with the hash of the rest; blueprint, what the plugin says of itself, hash
+//!                                          of each file
 //!                        0.cwasm, 1.cwasm  machine code of the modules, in their order
 //!                        0.lines, 1.lines  which source lines it comes from, as JSON; `null` if the module does not say
 //! ```
@@ -20,6 +21,8 @@ use crate::error::{InstallError, RuntimeError};
 use crate::guest::{About, Blueprint, Plugin, Sources};
 
 const DESCRIPTION: &str = "artefact.json";
+/// Characters of a hash.
+const HASH_CHARS: usize = 32;
 
 /// What is known of a compiled plugin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,7 +62,8 @@ pub(super) fn write(plugin: &Plugin, about: About, contract: u32, dir: &Path) ->
         lines.push(put(lines_file(number), &serde_json::to_vec(&map).expect("a map has a JSON form"))?);
     }
     let artefact = Artefact { blueprint: plugin.blueprint().clone(), about, contract, hashes, lines };
-    put(DESCRIPTION.to_owned(), &serde_json::to_vec(&artefact).expect("an artefact has a JSON form"))?;
+    let json = serde_json::to_vec(&artefact).expect("an artefact has a JSON form");
+    put(DESCRIPTION.to_owned(), &[hash(&json).as_bytes(), b"\n", &json].concat())?;
     Ok(artefact)
 }
 
@@ -73,8 +77,10 @@ fn lines_file(number: usize) -> String {
 
 /// Reads an artefact; `None` if there is none, or none that is intact: it is compiled again then.
 pub(crate) fn read(engine: &Engine, dir: &Path) -> Option<(Artefact, Plugin)> {
-    let json = std::fs::read(dir.join(DESCRIPTION)).ok()?;
-    let artefact: Artefact = serde_json::from_slice(&json).ok()?;
+    let description = std::fs::read(dir.join(DESCRIPTION)).ok()?;
+    let (head, json) = description.split_at_checked(HASH_CHARS)?;
+    let json = json.strip_prefix(b"\n").filter(|json| hash(json).as_bytes() == head)?;
+    let artefact: Artefact = serde_json::from_slice(json).ok()?;
     let (mut modules, mut lines) = (Vec::with_capacity(artefact.hashes.len()), Vec::new());
     for (number, (code_hash, lines_hash)) in artefact.hashes.iter().zip(&artefact.lines).enumerate() {
         let code = intact(dir.join(code_file(number)), code_hash)?;

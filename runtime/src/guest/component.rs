@@ -16,6 +16,11 @@ use super::blueprint::{Item, Step};
 use super::inspect::{not_wasm, refused};
 use crate::error::InstallError;
 
+/// Most bytes that the steps may take; a Python interpreter's take 30,000. The node keeps them.
+const STEP_BYTES_MAX: usize = 1 << 20;
+/// What an item takes besides its names.
+const ITEM_BYTES: usize = 64;
+
 /// What a component says about its core modules.
 pub(super) struct Recipe<'a> {
     pub(super) modules: Vec<&'a [u8]>,
@@ -45,6 +50,8 @@ struct Reader<'a> {
     /// Names of imported interfaces, by component instance.
     instances: Vec<String>,
     exports: Vec<(String, u32)>,
+    /// Bytes of what the steps say.
+    step_bytes: usize,
 }
 
 /// Reads the recipe.
@@ -88,7 +95,13 @@ impl<'a> Reader<'a> {
             Payload::InstanceSection(section) => {
                 for instance in section {
                     let step = self.step(instance.map_err(not_wasm)?)?;
+                    self.step_bytes += bytes_of(&step);
                     self.steps.push(step);
+                    if self.step_bytes > STEP_BYTES_MAX {
+                        return Err(refused(format!(
+                            "its modules are put together in more than {STEP_BYTES_MAX} bytes of names"
+                        )));
+                    }
                 }
             }
             Payload::ComponentAliasSection(section) => {
@@ -239,6 +252,18 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(Recipe { modules: self.modules, steps: self.steps, calls, memory })
+    }
+}
+
+/// About what a step takes.
+fn bytes_of(step: &Step) -> usize {
+    let of_item = |item: &Item| match item {
+        Item::Export { name, .. } => name.len(),
+        Item::Host { module, name } => module.len() + name.len(),
+    };
+    match step {
+        Step::Instantiate { args, .. } => args.iter().map(|(name, _)| name.len() + ITEM_BYTES).sum(),
+        Step::Gather(items) => items.iter().map(|(name, item)| name.len() + of_item(item) + ITEM_BYTES).sum(),
     }
 }
 

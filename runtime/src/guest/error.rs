@@ -4,6 +4,9 @@ use wasmtime::Trap;
 
 use super::source::Sources;
 
+/// Longest reason of a trap, bytes.
+const REASON_BYTES_MAX: usize = 4096;
+
 /// A call that failed. The instance it was made on is in an unknown state and must be dropped.
 ///
 /// Every one of these is deterministic: the same call on the same state fails the same way.
@@ -114,8 +117,10 @@ fn reason(error: &wasmtime::Error, sources: &Sources) -> String {
         Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
         None => error.root_cause().to_string(),
     };
-    match sources.describe(error) {
+    let mut reason = match sources.describe(error) {
         place if place.is_empty() => cause,
         place => format!("{cause}, in {place}"),
-    }
+    };
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+    reason
 }

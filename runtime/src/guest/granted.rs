@@ -304,20 +304,22 @@ fn kv_get(mut guest: Guest<'_>, group: u32, key: u32, key_len: u32, found: u32) 
     pay(&mut guest, FUEL_PER_KEY + u64::from(key_len))?;
     let key = bytes(&mut guest, key, key_len)?;
     let mut area = [0; 12];
-    if let Some(value) = guest.data().state.get(group, &key).map(<[u8]>::to_vec) {
-        pay(&mut guest, value.len() as u64)?;
+    // No copy of the value is held while the guest allocates: it may ask for more on the way, and on the way to that.
+    if let Some(len) = guest.data().state.get(group, &key).map(<[u8]>::len) {
+        pay(&mut guest, len as u64)?;
         let realloc = guest.data().realloc.clone();
         let realloc = realloc.ok_or_else(|| wasmtime::Error::msg("state needs cabi_realloc"))?;
-        let len = value.len() as u32;
-        let at = if len == 0 { 1 } else { realloc.call(guest.as_context_mut(), (0, 0, 1, len))? };
-        if len > 0 && put_bytes(&mut guest, at, &value).is_none() {
-            return Err(wasmtime::Error::msg(format!(
-                "cabi_realloc returned {at:#x} for {len} bytes, outside of its memory"
-            )));
-        }
+        let at = if len == 0 { 1 } else { realloc.call(guest.as_context_mut(), (0, 0, 1, len as u32))? };
+        let missing = || wasmtime::Error::msg("cabi_realloc changed the value that it was called for");
+        let (memory, host) = memory(&mut guest).ok_or_else(missing)?;
+        let value = host.state.get(group, &key).filter(|value| value.len() == len).ok_or_else(missing)?;
+        let place = memory.get_mut(at as usize..).and_then(|rest| rest.get_mut(..len));
+        place.map(|place| place.copy_from_slice(value)).ok_or_else(|| {
+            wasmtime::Error::msg(format!("cabi_realloc returned {at:#x} for {len} bytes, outside of its memory"))
+        })?;
         area[0] = 1;
         area[4..8].copy_from_slice(&at.to_le_bytes());
-        area[8..12].copy_from_slice(&len.to_le_bytes());
+        area[8..12].copy_from_slice(&(len as u32).to_le_bytes());
     }
     let written = if found.is_multiple_of(4) { put_bytes(&mut guest, found, &area) } else { None };
     written.ok_or_else(|| wasmtime::Error::msg(format!("the result's address {found:#x} is not in its memory")))

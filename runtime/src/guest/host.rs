@@ -6,10 +6,9 @@ use tidemill_journal::Env;
 use wasmtime::{Memory, StoreLimits, TypedFunc};
 
 use crate::guest::Logs;
+use crate::guest::logs::LINE_BYTES_MAX;
 use crate::guest::state::State;
 
-/// Longest line of a standard stream, bytes; the rest begins a new one.
-const LINE_BYTES_MAX: usize = 4096;
 /// Lines that one call may log; further ones are dropped.
 const LOG_LINES_PER_CALL: u32 = 64;
 
@@ -56,15 +55,23 @@ impl Host {
 
     /// Takes over what the guest writes to a standard stream; every line of it becomes one of the log.
     pub(super) fn write(&mut self, text: &str) {
-        let mut parts = text.split('\n');
-        self.unfinished.push_str(parts.next().unwrap_or_default());
-        for part in parts {
-            self.finish_line();
-            self.unfinished.push_str(part);
+        for (number, part) in text.split('\n').enumerate() {
+            if number > 0 {
+                self.finish_line();
+            }
+            self.lengthen(part);
         }
-        if self.unfinished.len() > LINE_BYTES_MAX {
+    }
+
+    /// Adds to the line; what is too long for one begins another.
+    fn lengthen(&mut self, mut part: &str) {
+        while self.unfinished.len() + part.len() > LINE_BYTES_MAX {
+            let (head, rest) = part.split_at(part.floor_char_boundary(LINE_BYTES_MAX - self.unfinished.len()));
+            self.unfinished.push_str(head);
             self.finish_line();
+            part = rest;
         }
+        self.unfinished.push_str(part);
     }
 
     fn finish_line(&mut self) {
@@ -87,5 +94,29 @@ impl Drop for Host {
     /// The last words of a guest that has trapped.
     fn drop(&mut self) {
         self.finish_line();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_journal::SystemEnv;
+    use wasmtime::StoreLimitsBuilder;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_too_long_for_a_line_begins_another() {
+        let logs = Arc::new(Logs::default());
+        let limits = crate::Limits::default();
+        let mut host = Host::new(StoreLimitsBuilder::new().build(), &limits, logs.clone(), SystemEnv::new());
+        host.write("one\ntw");
+        host.write("o\n");
+        host.write(&"é".repeat(LINE_BYTES_MAX));
+        host.write("end");
+        drop(host);
+        let lines: Vec<_> = logs.newest(0, 10).into_iter().map(|line| line.text).collect();
+        assert_eq!(lines[..2], ["one", "two"]);
+        let half = "é".repeat(LINE_BYTES_MAX / 2);
+        assert_eq!(lines[2..], [half.clone(), half, "end".to_owned()]);
     }
 }

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+/// Longest line, bytes.
+pub(super) const LINE_BYTES_MAX: usize = 4096;
 /// Lines kept per operator; older ones are forgotten.
 const LINES_MAX: usize = 1000;
 
@@ -39,7 +41,8 @@ struct Ring {
 impl Logs {
     /// Adds a line and forgets the oldest one if there are too many. Beyond `per_second` lines in a second it is only
     /// counted.
-    pub fn push(&self, time_ns: i64, level: &'static str, text: String, per_second: u64) {
+    pub fn push(&self, time_ns: i64, level: &'static str, mut text: String, per_second: u64) {
+        text.truncate(text.floor_char_boundary(LINE_BYTES_MAX));
         let mut ring = self.ring.lock();
         ring.sequence += 1;
         let second = time_ns.div_euclid(1_000_000_000);
@@ -69,6 +72,13 @@ impl Logs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_are_cut_between_characters() {
+        let logs = Logs::default();
+        logs.push(0, "info", "é".repeat(LINE_BYTES_MAX), 10);
+        assert_eq!(logs.newest(0, 1)[0].text, "é".repeat(LINE_BYTES_MAX / 2));
+    }
 
     #[test]
     fn lines_that_come_too_fast_are_counted_and_not_kept() {

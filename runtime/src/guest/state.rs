@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-/// What a key costs besides its bytes and those of its value.
-const ENTRY_BYTES: u64 = 64;
+/// What a key costs besides its bytes and those of its value: its places among the entries and, with another copy of it, among
+/// the changes.
+const ENTRY_BYTES: u64 = 256;
 
 /// A group's number and a key.
 pub(crate) type Key = (u32, Vec<u8>);
@@ -93,7 +94,7 @@ mod tests {
         let changes = state.take_changes();
         assert_eq!(changes, [((1, b"a".to_vec()), Some(b"longer".to_vec())), ((2, b"b".to_vec()), None)]);
         assert!(state.take_changes().is_empty());
-        assert_eq!(state.bytes(), 64 + 1 + 6);
+        assert_eq!(state.bytes(), ENTRY_BYTES + 1 + 6);
         let entries: BTreeMap<_, _> = state.all().into_iter().map(|(key, value)| (key, value.unwrap())).collect();
         assert_eq!(State::of(entries.iter()), state);
     }

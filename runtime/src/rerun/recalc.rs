@@ -22,6 +22,8 @@ use crate::error::DeployError;
 use crate::operator::wait::block_on;
 use crate::runtime::Runtime;
 
+/// Most rows of the inputs, with those that warm up; each takes about 64 bytes.
+const ROWS_MAX: usize = 10_000_000;
 /// Rows per record that a rerun gets.
 const ROWS_PER_RECORD: usize = 4096;
 /// Samples per record that is written.
@@ -186,6 +188,11 @@ impl Runtime {
         let mut order: Vec<(i64, usize, usize)> = Vec::new();
         for series in inputs {
             let column = self.past(series.id, range, partition_of(series), at_least)?;
+            if order.len() + column.times.len() > ROWS_MAX {
+                return Err(DeployError::invalid(format!(
+                    "more than {ROWS_MAX} input rows to calculate from: ask for a shorter range"
+                )));
+            }
             order.extend(column.times.iter().enumerate().map(|(row, time)| (*time, columns.len(), row)));
             columns.push((series.id, column));
         }
@@ -234,6 +241,7 @@ impl Runtime {
                     samples.values.insert((series.id.0, *time), (value, column.quality(row).0));
                 }
             }
+            samples.check()?;
         }
         Ok(samples)
     }

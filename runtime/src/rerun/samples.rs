@@ -54,6 +54,11 @@ impl Samples {
                 }
             }
         }
+        self.check()
+    }
+
+    /// Refuses more samples than are held.
+    pub(crate) fn check(&self) -> Result<(), DeployError> {
         if self.values.len() > SAMPLES_MAX {
             return Err(DeployError::invalid(format!(
                 "more than {SAMPLES_MAX} samples to compare: ask for a shorter range"

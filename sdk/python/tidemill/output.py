@@ -67,7 +67,7 @@ class Output:
             self._begin(group, port)
         self._newest = self.t0 + dt[-1]
         if qualities is not None and any(qualities):
-            self._marks.append((len(self._dt), qualities))
+            self._marks.append((len(self._dt), array("I", qualities)))
         self._dt.extend(dt)
         self._values.extend(map(self._index, values) if self._is_text else values)
 

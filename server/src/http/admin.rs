@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -28,6 +29,8 @@ use crate::replicas::ReplicaState;
 
 /// Largest plugin file; the runtime has a limit of its own.
 const PLUGIN_BYTES_MAX: usize = 64 << 20;
+/// How long a plugin waits for those that came before it: as long as two of them may be compiled.
+const INSTALL_PATIENCE: Duration = Duration::from_secs(600);
 /// Largest JSON body.
 const JSON_BYTES_MAX: usize = 1 << 20;
 /// Series per delete record, so that one stays far below the limit of a payload.
@@ -134,11 +137,20 @@ pub(crate) async fn plugins(State(app): State<Arc<App>>) -> Response {
 
 /// `POST /api/v1/plugins`: installs the Wasm file in the body.
 pub(crate) async fn install(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let turn = tokio::select! {
+        turn = app.installs.clone().acquire_owned() => turn.expect("turns are never closed"),
+        () = app.env.sleep(INSTALL_PATIENCE) => {
+            return Err(ApiError::unavailable("other plugins are being compiled: try again later", 30));
+        }
+    };
     let wasm = receive(body, &headers, PLUGIN_BYTES_MAX, &*app.env).await?;
     let (answer, answered) = oneshot::channel();
     let runtime = app.runtime.clone();
     // Compiling takes long: it has a thread of its own.
-    let install = async move { drop(answer.send(runtime.install(wasm.into()).await)) };
+    let install = async move {
+        let _turn = turn;
+        drop(answer.send(runtime.install(wasm.into()).await));
+    };
     app.env.spawn_thread("install", Box::pin(install));
     let installed = answered.await.map_err(|_| ApiError::internal("the plugin could not be installed: see the log"))?;
     match installed {

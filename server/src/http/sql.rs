@@ -5,6 +5,10 @@
 //! clients of chunked HTTP notice.
 
 use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{AcqRel, Acquire, Release},
+};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,7 +20,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde::Deserialize;
 use tidemill_store_sql::{SqlError, SqlErrorKind, SqlStream, write_csv, write_json, write_ndjson};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{POSITION, REPLICA};
 use crate::ApiError;
@@ -119,9 +123,17 @@ async fn answer(app: Arc<App>, parameters: Parameters) -> Result<Response, ApiEr
     let choice = app.planner.choose(&wish).await?;
     let (name, snapshot) = (choice.name.clone(), choice.open.replica.snapshot());
     let position = snapshot.position().to_string();
+    // A thread only for who has a turn.
+    let limit = app.config.query_timeout;
+    let until = app.env.monotonic() + limit;
+    let turn = tokio::select! {
+        turn = app.queries.clone().acquire_owned() => turn.expect("turns are never closed"),
+        () = app.env.sleep(limit) => return Err(refusal(QueryError::Timeout(limit))),
+    };
     let (sender, mut rows) = mpsc::channel(4);
-    let run = run(app.clone(), choice, snapshot, parameters.q, format, sender);
-    app.env.spawn_thread("query", Box::pin(run));
+    let is_whole = Arc::new(AtomicBool::new(false));
+    let query = Started { choice, snapshot, sql: parameters.q, format, until, is_whole: is_whole.clone() };
+    app.env.spawn_thread("query", Box::pin(run(app.clone(), turn, query, sender)));
     // The first piece is often only the head; an error of the query itself comes with the second.
     let mut first = Vec::new();
     while first.len() < 2 {
@@ -134,7 +146,17 @@ async fn answer(app: Arc<App>, parameters: Parameters) -> Result<Response, ApiEr
             None => break,
         }
     }
-    let rest = futures::stream::unfold(rows, |mut rows| async move { rows.recv().await.map(|piece| (piece, rows)) });
+    if first.is_empty() && !is_whole.load(Acquire) {
+        return Err(ApiError::internal("the query has failed: see the node's log"));
+    }
+    // An answer that is cut off must not end as if it were whole.
+    let cut_off = move || Err(QueryError::Timeout(limit));
+    let rest = futures::stream::unfold((rows, is_whole), move |(mut rows, is_whole)| async move {
+        match rows.recv().await {
+            Some(piece) => Some((piece, (rows, is_whole))),
+            None => (!is_whole.swap(true, AcqRel)).then(|| (cut_off(), (rows, is_whole))),
+        }
+    });
     Response::builder()
         .header(header::CONTENT_TYPE, format.content_type())
         .header(header::CACHE_CONTROL, "no-store")
@@ -162,23 +184,26 @@ fn refusal(error: QueryError) -> ApiError {
     }
 }
 
-/// Runs a query to its end, its time limit, or until nobody reads any more.
-async fn run(
-    app: Arc<App>,
+/// A query that is about to run.
+struct Started {
     choice: Choice,
     snapshot: tidemill_store::Snapshot,
     sql: String,
     format: Format,
-    rows: mpsc::Sender<Result<Bytes, QueryError>>,
-) {
+    /// When it must be over, on the monotonic clock.
+    until: Duration,
+    /// Set once all of its answer has been handed over.
+    is_whole: Arc<AtomicBool>,
+}
+
+/// Runs a query to its end, its time limit, or until nobody reads any more.
+async fn run(app: Arc<App>, turn: OwnedSemaphorePermit, query: Started, rows: mpsc::Sender<Result<Bytes, QueryError>>) {
+    let Started { choice, snapshot, sql, format, until, is_whole } = query;
     let limit = app.config.query_timeout;
-    let until = app.env.monotonic() + limit;
     // What a poll cannot be torn away from: calls into plugins.
     let (env, reader) = (app.env.clone(), rows.clone());
     let interrupt = Arc::new(move || reader.is_closed() || env.monotonic() >= until);
     let query = async {
-        // Turns are never closed.
-        let _turn = app.queries.acquire().await;
         let failed = |error: SqlError| match error {
             SqlError::Stopped => QueryError::Timeout(limit),
             error => QueryError::Sql(error),
@@ -193,10 +218,11 @@ async fn run(
                 return;
             }
         }
+        is_whole.store(true, Release);
     };
     tokio::select! {
         () = query => {}
-        () = app.env.sleep(limit) => drop(rows.try_send(Err(QueryError::Timeout(limit)))),
+        () = app.env.sleep(until.saturating_sub(app.env.monotonic())) => drop(rows.try_send(Err(QueryError::Timeout(limit)))),
     }
-    drop(choice.lease);
+    drop((choice.lease, turn));
 }

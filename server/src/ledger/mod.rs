@@ -166,7 +166,7 @@ impl Ledger {
         let batch = self.journal.read(&at, from, ReadLimits { bytes, wait: Duration::ZERO }).await?;
         let page = self.pages[partition as usize].lock();
         let is_duplicate = |offset: &Offset| page.duplicates.binary_search(offset).is_ok();
-        let entries = recent::entries(batch, is_duplicate);
+        let entries = self.recent(partition).entries(batch, is_duplicate);
         Ok(entries.into_iter().filter(|entry| entry.record.offset < known).collect())
     }
 
@@ -209,7 +209,8 @@ impl Ledger {
         if duplicates.len() > DUPLICATES_MAX {
             duplicates.drain(..duplicates.len() - DUPLICATES_MAX);
         }
-        self.recent[partition].push(recent::entries(batch, |offset| duplicates.binary_search(offset).is_ok()), next);
+        let entries = self.recent[partition].entries(batch, |offset| duplicates.binary_search(offset).is_ok());
+        self.recent[partition].push(entries, next);
         drop(page);
         self.publish(partition, next);
         if !only_time {

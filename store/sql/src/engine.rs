@@ -25,6 +25,10 @@ use crate::error::SqlError;
 use crate::plugins::{self, AggregateProvider, Interrupt};
 use crate::statement;
 
+/// Functions whose result may be any number of times as long as their arguments: the engine reserves memory for it that it does
+/// not charge, and ends the process when there is none.
+const UNBOUNDED: [&str; 5] = ["repeat", "lpad", "rpad", "replace", "regexp_replace"];
+
 /// What queries may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SqlLimits {
@@ -69,6 +73,9 @@ impl SqlEngine {
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         let time_bucket = date_bin().as_ref().clone().with_aliases(["time_bucket"]);
         template.register_udf(Arc::new(time_bucket)).expect("functions can be replaced");
+        for name in UNBOUNDED {
+            template.deregister_udf(name).expect("functions can be taken out");
+        }
         Self { limits, template, aggregates: None }
     }
 

@@ -188,11 +188,18 @@ fn features() -> Vec<Case> {
 fn components() -> Vec<Case> {
     let core = Guest::calculation(2).wat();
     let inner = core.replacen("(module", "(core module $m", 1);
+    let long = "n".repeat(100_000);
+    let gathered: String = (0..50).map(|n| format!("(export \"e{n}\" (func $f))")).collect();
+    let names = format!(
+        "(core module $m (func (export \"{long}\"))) (core instance $i (instantiate $m))
+        (alias core export $i \"{long}\" (core func $f)) (core instance {gathered})"
+    );
     let component = |name: &str, body: &str, words: &str| {
         Case::text(format!("component: {name}"), &format!("(component {body})"), refused(words))
     };
     vec![
         component("empty", "", "0 memories"),
+        component("put together in five megabytes of names", &names, "bytes of names"),
         component("of a module that nobody instantiates", &inner, "neither process"),
         component(
             "of a module without exports",

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 pub(super) const INLINED_MAX: usize = 16;
 /// Longest name of a function or file that is kept, characters.
 const NAME_CHARS_MAX: usize = 120;
-/// Most stretches of code in a map. Large plugins in Rust have a twentieth of it.
+/// Most stretches of code in a map, places, and bytes of names. Large plugins in Rust have a twentieth of it.
 const STRETCHES_MAX: usize = 1 << 20;
+const PLACES_MAX: usize = 1 << 20;
+const NAME_BYTES_MAX: usize = 4 << 20;
 
 /// Which places the code of a module comes from.
 #[derive(Clone, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,12 +60,19 @@ impl SourceMap {
     }
 }
 
+/// A name without what is beyond the longest.
+pub(super) fn cut(name: &str) -> &str {
+    let end = name.char_indices().nth(NAME_CHARS_MAX).map_or(name.len(), |(end, _)| end);
+    &name[..end]
+}
+
 /// Builds a map; names and places that come again are kept once.
 #[derive(Default)]
 pub(super) struct Builder {
     map: SourceMap,
     names: HashMap<String, u32>,
     places: HashMap<Place, u32>,
+    name_bytes: usize,
 }
 
 impl Builder {
@@ -79,18 +88,19 @@ impl Builder {
         if self.map.stretches.last().is_none_or(|(_, last)| *last != place) {
             self.map.stretches.push((start, place));
         }
-        self.map.stretches.len() < STRETCHES_MAX
+        let Self { map, name_bytes, .. } = self;
+        map.stretches.len() < STRETCHES_MAX && map.places.len() < PLACES_MAX && *name_bytes < NAME_BYTES_MAX
     }
 
     fn name(&mut self, name: &str) -> u32 {
-        let end = name.char_indices().nth(NAME_CHARS_MAX).map_or(name.len(), |(end, _)| end);
-        let name = &name[..end];
+        let name = cut(name);
         if let Some(number) = self.names.get(name) {
             return *number;
         }
         let number = self.map.names.len() as u32;
         self.map.names.push(name.to_owned());
         self.names.insert(name.to_owned(), number);
+        self.name_bytes += name.len();
         number
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use wasmtime::{FrameInfo, Module, WasmBacktrace};
 
-use super::map::{Frame, SourceMap};
+use super::map::{Frame, SourceMap, cut};
 
 /// Functions named of a failure, innermost first.
 const FRAMES_MAX: usize = 4;
@@ -62,7 +62,7 @@ impl Sources {
         let map = self.0.iter().find(is_of).and_then(ModuleSource::map);
         let position = frame.module_offset().and_then(|offset| u32::try_from(offset).ok());
         let known: Vec<_> = map.zip(position).into_iter().flat_map(|(map, position)| map.frames(position)).collect();
-        if known.is_empty() { vec![Frame { function: frame.func_name(), at: None }] } else { known }
+        if known.is_empty() { vec![Frame { function: frame.func_name().map(cut), at: None }] } else { known }
     }
 }
 

@@ -4,7 +4,7 @@
 // and keys live in a map, so that unit tests work without a host.
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 function native() {
   const map = new Map();

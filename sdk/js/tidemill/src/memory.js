@@ -5,7 +5,7 @@
 // `memory.buffer` is made anew after every allocation, which may grow it.
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export class Memory {
   /** `abi` is what `build/bindings.js` hands over: memory, realloc, dealloc and the imports. */

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use datafusion::error::{DataFusionError, Result};
 
@@ -14,6 +15,8 @@ use super::rows::{Row, Rows};
 use super::{AggregateGuest, AggregateWindows, Interrupt};
 use crate::error::SqlError;
 
+/// Plugins that a query has started at the same time: each may take 64 MiB that nobody charges.
+const STARTED_MAX: usize = 16;
 /// Rows per call, unless a single group has more.
 const ROWS_PER_CALL: usize = 131_072;
 /// Windows per call.
@@ -29,6 +32,27 @@ pub(crate) struct Caller {
     guest: Box<dyn AggregateGuest>,
     /// Groups that were handed out before.
     passed: usize,
+    _turn: Turn,
+}
+
+/// The plugins that one query has started and not given back.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Turns(Arc<AtomicUsize>);
+
+/// The right to run one.
+struct Turn(Turns);
+
+impl Turns {
+    fn take(&self) -> Option<Turn> {
+        let turn = Turn(self.clone());
+        (self.0.fetch_add(1, Relaxed) < STARTED_MAX).then_some(turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// A value per group and output port, row by row; NaN: no value.
@@ -46,10 +70,19 @@ struct Pending {
 }
 
 impl Caller {
-    pub(crate) fn start(function: Arc<Function>, bound: Bound, interrupt: Interrupt) -> Result<Self> {
+    pub(crate) fn start(function: Arc<Function>, bound: Bound, interrupt: Interrupt, turns: &Turns) -> Result<Self> {
+        if interrupt() {
+            return Err(DataFusionError::External(Box::new(SqlError::Stopped)));
+        }
+        let turn = turns.take().ok_or_else(|| {
+            failure(
+                &function,
+                format!("a query may have {STARTED_MAX} calls of plugins at the same time: ask for fewer"),
+            )
+        })?;
         let guest = function.provider.start(&function.plugin.id, &bound.params);
         let guest = guest.map_err(|reason| failure(&function, reason))?;
-        Ok(Self { function, bound, interrupt, guest, passed: 0 })
+        Ok(Self { function, bound, interrupt, guest, passed: 0, _turn: turn })
     }
 
     /// The answers for the groups below `groups`.

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 
 use super::accumulator::{Groups, Single};
 use super::bins::Bins;
-use super::call::Caller;
+use super::call::{Caller, Turns};
 use super::state;
 use super::{AggregateInfo, AggregateProvider, Interrupt};
 use crate::error::SqlError;
@@ -47,12 +47,13 @@ pub(crate) struct PluginAggregate {
     pub(crate) function: Arc<Function>,
     bound: Option<Bound>,
     interrupt: Interrupt,
+    turns: Turns,
     signature: Signature,
     documentation: Documentation,
 }
 
 impl PluginAggregate {
-    pub(crate) fn new(function: Arc<Function>, interrupt: Interrupt) -> Self {
+    pub(crate) fn new(function: Arc<Function>, interrupt: Interrupt, turns: Turns) -> Self {
         let plugin = &function.plugin;
         let what = match function.output {
             None => "all outputs".to_owned(),
@@ -63,7 +64,7 @@ impl PluginAggregate {
         let example = format!("{}(time, value [, quality] [, '{{\"parameter\": 1}}'])", function.name);
         let documentation = Documentation::builder(section, description, example).build();
         let signature = Signature::user_defined(Volatility::Immutable);
-        Self { function, bound: None, interrupt, signature, documentation }
+        Self { function, bound: None, interrupt, turns, signature, documentation }
     }
 
     /// The same function for one call.
@@ -76,7 +77,7 @@ impl PluginAggregate {
             let message = format!("{} was not bound to its windows", self.function.name);
             return Err(DataFusionError::External(Box::new(SqlError::internal(message))));
         };
-        Caller::start(self.function.clone(), bound, self.interrupt.clone())
+        Caller::start(self.function.clone(), bound, self.interrupt.clone(), &self.turns)
     }
 
     fn usage<T>(&self, reason: &str) -> Result<T> {

@@ -30,6 +30,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::AggregateUDF;
 
 pub(crate) use bind::bind;
+use call::Turns;
 use function::{Function, PluginAggregate};
 pub use provider::{AggregateGuest, AggregateInfo, AggregateProvider, AggregateWindows, Interrupt};
 
@@ -50,8 +51,9 @@ pub(crate) fn register(state: &mut SessionState, provider: &Arc<dyn AggregatePro
             functions.entry(name).or_insert(function);
         }
     }
+    let turns = Turns::default();
     for function in functions.into_values() {
-        let function = PluginAggregate::new(Arc::new(function), interrupt.clone());
+        let function = PluginAggregate::new(Arc::new(function), interrupt.clone(), turns.clone());
         let registered = state.register_udaf(Arc::new(AggregateUDF::from(function)));
         registered.expect("a state takes every aggregate function");
     }

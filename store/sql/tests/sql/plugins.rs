@@ -145,3 +145,15 @@ async fn a_function_of_the_engine_keeps_its_name() {
         )
         .await;
 }
+
+#[tokio::test]
+async fn a_query_runs_a_bounded_number_of_plugins_at_once() {
+    let world = world(SAMPLES).await;
+    let calls = |count: i32| {
+        let calls = (1..=count).map(|n| format!("pro_be_rows(time, a + {n})"));
+        format!("SELECT {} FROM m", calls.collect::<Vec<_>>().join(", "))
+    };
+    assert!(!world.answer(&calls(16)).await.is_empty());
+    let error = world.error(&calls(17)).await.to_string();
+    assert!(error.contains("16 calls of plugins at the same time"), "{error}");
+}

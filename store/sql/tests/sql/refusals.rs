@@ -124,6 +124,9 @@ async fn ask_absurd_queries(world: World) {
         format!("SELECT 1{}", "::int".repeat(20_000)),
         format!("SELECT 1 {}", "UNION ALL SELECT 1 ".repeat(5_000)),
         format!("SELECT '{}'", "x".repeat(1_000_000)),
+        "SELECT repeat(x, 2000000000) FROM (VALUES ('a'), ('b')) AS t(x) -- and the like of it".to_owned(),
+        "SELECT lpad('a', 2000000000), rpad('a', 2000000000) FROM m -- and the like of it".to_owned(),
+        format!("SELECT replace('{0}', 'x', '{0}'), regexp_replace('{0}', 'x', '{0}', 'g')", "x".repeat(20_000)),
     ] {
         let error = world.error(&sql).await;
         assert_eq!(error.kind(), SqlErrorKind::Invalid, "{}", &sql[..40]);
