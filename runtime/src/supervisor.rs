@@ -14,7 +14,7 @@ use std::sync::atomic::{
 use std::time::Duration;
 
 use tidemill_journal::env::Task;
-use tidemill_journal::{Cursor, Follower, TOPIC_DATA, TopicPartition};
+use tidemill_journal::{ApplyError, Cursor, Follower, TOPIC_DATA, TopicPartition};
 use tidemill_model::payload::{OperatorDefinition, OperatorState};
 use tidemill_model::{JournalIdentity, Offset};
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use crate::operator::calculation::GuestFactory;
 use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::OperatorFold;
+use crate::operator::inputs::of_journal;
 use crate::operator::layout::{Begin, Layout};
 use crate::operator::status::Shared;
 use crate::runtime::Runtime;
@@ -30,6 +31,8 @@ use crate::versions::base_name;
 
 /// How long the supervisor sleeps when the catalog is quiet.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Pause before an operator that could not start is tried again.
+const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// The operators that this node knows of.
 #[derive(Default)]
@@ -37,6 +40,8 @@ pub(crate) struct Supervisor {
     operators: BTreeMap<String, Entry>,
     /// Those to be started again where they have stopped by themselves.
     again: BTreeSet<String>,
+    /// Those that stand still for a moment, whatever their definitions say.
+    held: BTreeSet<String>,
     /// Instances that were told to stop. One in an endless call takes its time; nobody waits for it but its successor.
     leaving: Vec<Leaving>,
 }
@@ -85,6 +90,23 @@ impl Supervisor {
         is_idle && !self.leaving.iter().any(|leaving| leaving.name == name && leaving.generation == generation)
     }
 
+    /// The state that an operator is to be in.
+    fn wanted_state(&self, definition: &OperatorDefinition) -> Option<OperatorState> {
+        match definition.operator_state() {
+            Some(OperatorState::Running) if self.held.contains(&definition.name) => Some(OperatorState::Paused),
+            state => state,
+        }
+    }
+
+    /// Has an operator stand still, or go on.
+    pub(crate) fn hold(&mut self, name: &str, holds: bool) {
+        if holds {
+            self.held.insert(name.to_owned())
+        } else {
+            self.held.remove(name)
+        };
+    }
+
     /// Whether an instance of this operator is still about to stop.
     fn is_leaving(&self, name: &str) -> bool {
         self.leaving.iter().any(|leaving| leaving.name == name)
@@ -107,11 +129,11 @@ impl Supervisor {
     /// Takes out the threads of operators that are not to run as they do, and those in partitions that others own now.
     fn take_outdated(&mut self, wanted: &[OperatorDefinition], owned: &[u32]) -> Vec<(String, Running)> {
         let mut outdated = Vec::new();
+        let states: BTreeMap<_, _> = wanted.iter().map(|one| (one.name.clone(), self.wanted_state(one))).collect();
         for (name, entry) in &mut self.operators {
             let definition = wanted.iter().find(|definition| &definition.name == name);
-            let is_current = definition.is_some_and(|definition| {
-                definition.generation == entry.generation && definition.operator_state() == entry.state
-            });
+            let is_current = definition
+                .is_some_and(|definition| definition.generation == entry.generation && states[name] == entry.state);
             let layout = entry.layout;
             let taken = entry.running.extract_if(.., |part| !is_current || !layout.is_here(part.instance, owned));
             outdated.extend(taken.map(|running| (name.clone(), running)));
@@ -236,7 +258,7 @@ impl Runtime {
     }
 
     fn match_one(self: &Arc<Self>, supervisor: &mut Supervisor, definition: &OperatorDefinition, owned: &[u32]) {
-        let state = definition.operator_state();
+        let state = supervisor.wanted_state(definition);
         let name = definition.name.clone();
         let new = || {
             let layout = self.layout_of(definition);
@@ -283,52 +305,79 @@ impl Runtime {
         Running { generation, stop, task, shared, instance }
     }
 
-    /// One instance of an operator, on its own thread, until it is stopped.
+    /// One instance of an operator, on its own thread, until it is stopped. While the journal is away it is tried again.
     async fn follow(
         &self,
         definition: &OperatorDefinition,
         instance: u32,
         shared: &Arc<Shared>,
-        stopped: watch::Receiver<bool>,
+        mut stopped: watch::Receiver<bool>,
     ) -> Result<(), String> {
-        self.fetch(&definition.plugin_hash).await?;
-        let (plugin, spec) = self.load(definition)?;
-        let dir = self.operator_dir(&spec.name, definition.generation);
-        let checkpoints = CheckpointFile::new(&dir, instance);
-        let around = &self.around;
-        let reads = spec.layout(around.partitions).read_by(instance);
-        let begin = begin(definition, reads.clone(), around.journal.identity())?;
-        let opened = OperatorFold::open(around, (plugin, spec.clone()), instance, checkpoints, shared.clone(), begin);
-        let (mut fold, mut cursors) = opened?;
-        if definition.load_from > 0 && fold.is_fresh() {
-            let present = self.definition(base_name(&definition.name));
-            let present = present.filter(|present| present.generation == definition.load_from);
-            let present = present.ok_or("the version whose state it was to start with is gone")?;
-            let (plugin, old) = self.load(&present)?;
-            let logs = shared.logs.clone();
-            let from = GuestFactory { plugin, spec: old, logs, env: around.env.clone() };
-            let dir = self.operator_dir(&spec.name, definition.load_from);
-            cursors = fold.inherit(&from, &CheckpointFile::new(&dir, instance))?;
-        }
+        let (fold, cursors, reads) = loop {
+            match self.open_instance(definition, instance, shared).await {
+                Ok(opened) => break opened,
+                Err(ApplyError::Retry(reason)) => {
+                    tracing::warn!(operator = definition.name, instance, reason, "operator cannot start yet");
+                    *shared.last_error.lock() = Some(reason);
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+                () = self.around.env.sleep(START_PAUSE) => {}
+            }
+        };
         let name = format!("operator {}", definition.name);
         let (journal, env) = (self.around.journal.clone(), self.around.env.clone());
         let merges = reads.len() > 1;
         let follower = Follower::new(&name, TOPIC_DATA, reads.collect(), cursors, fold, journal, env)
             .holding_as(&self.holder(&definition.name));
         let follower = if merges { follower.merging() } else { follower };
-        *shared.instances[instance as usize].progress.lock() = Some(follower.progress());
+        let (progress, status) = (follower.progress(), &shared.instances[instance as usize]);
+        *status.progress.lock() = Some(progress.clone());
         follower.run(stopped).await;
+        *status.stopped_at.lock() = progress.offsets();
         Ok(())
     }
 
+    /// The fold of an instance, with the cursors and partitions that it reads on from.
+    async fn open_instance(
+        &self,
+        definition: &OperatorDefinition,
+        instance: u32,
+        shared: &Arc<Shared>,
+    ) -> Result<(OperatorFold, Vec<Cursor>, Range<u32>), ApplyError> {
+        self.fetch(&definition.plugin_hash).await?;
+        let (plugin, spec) = self.load(definition).map_err(ApplyError::Halt)?;
+        let dir = self.operator_dir(&spec.name, definition.generation);
+        let checkpoints = CheckpointFile::new(&dir, instance);
+        let around = &self.around;
+        let reads = spec.layout(around.partitions).read_by(instance);
+        let begin = begin(definition, reads.clone(), around.journal.identity()).map_err(ApplyError::Halt)?;
+        let opened = OperatorFold::open(around, (plugin, spec.clone()), instance, checkpoints, shared.clone(), begin);
+        let (mut fold, mut cursors) = opened?;
+        if definition.load_from > 0 && fold.is_fresh() {
+            let present = self.definition(base_name(&definition.name));
+            let present = present.filter(|present| present.generation == definition.load_from);
+            let present = present
+                .ok_or_else(|| ApplyError::Halt("the version whose state it was to start with is gone".into()))?;
+            let (plugin, old) = self.load(&present).map_err(ApplyError::Halt)?;
+            let logs = shared.logs.clone();
+            let from = GuestFactory { plugin, spec: old, logs, env: around.env.clone() };
+            let dir = self.operator_dir(&spec.name, definition.load_from);
+            cursors = fold.inherit(&from, &CheckpointFile::new(&dir, instance))?;
+        }
+        Ok((fold, cursors, reads))
+    }
+
     /// Installs a plugin that another node has offered, if it is missing here.
-    async fn fetch(&self, hash: &str) -> Result<(), String> {
+    async fn fetch(&self, hash: &str) -> Result<(), ApplyError> {
         if self.plugins.find(hash).is_some() {
             return Ok(());
         }
-        let found = shared_plugins::find(&*self.around.journal, hash).await.map_err(|error| error.to_string())?;
+        let found = shared_plugins::find(&*self.around.journal, hash).await.map_err(of_journal)?;
         if let Some(wasm) = found {
-            let info = self.plugins.install(&wasm).map_err(|error| error.to_string())?;
+            let info = self.plugins.install(&wasm).map_err(|error| ApplyError::Halt(error.to_string()))?;
             tracing::info!(plugin = info.name, hash, "plugin taken over from another node");
         }
         Ok(())

@@ -17,6 +17,7 @@
 //! one. A rollback is the same in the other direction: the old version goes on from its own checkpoint at P, and what it
 //! writes revises what the new one wrote.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tidemill_journal::Cursor;
@@ -109,13 +110,19 @@ impl Runtime {
         let until = self.stop(shadow).await?;
         let is_running = present.operator_state() == Some(OperatorState::Running) && self.failure_of(present).is_none();
         if is_running {
-            self.wait_until("the present version has caught up with its shadow", || {
-                self.offsets_of(present)
-                    .is_some_and(|offsets| offsets.iter().zip(&until).all(|(own, until)| own >= until))
+            self.wait_until("the present version has caught up with its shadow and has no windows waiting", || {
+                let has_reached = |offsets: Vec<Offset>| offsets.iter().zip(&until).all(|(own, until)| own >= until);
+                self.offsets_of(present).is_some_and(has_reached) && !self.has_windows_waiting(present)
             })
             .await?;
         }
         let cut = self.stop(present).await?;
+        if is_running && (self.stopped_at(present).is_some_and(|end| end != cut) || self.has_windows_waiting(present)) {
+            return Err(DeployError::invalid(format!(
+                "{} has stopped before its last checkpoint was written or its windows were closed: try again",
+                present.name
+            )));
+        }
         if let Some(partition) = (0..).zip(cut.iter().zip(&until)).find(|(_, (cut, until))| cut < until).map(|(p, _)| p)
         {
             let partition: u32 = partition;
@@ -254,6 +261,37 @@ impl Runtime {
         let progress = |instance: &InstanceStatus| instance.progress.lock().as_ref().map(|progress| progress.offsets());
         let all: Option<Vec<_>> = shared.instances.iter().map(progress).collect();
         Some(all?.concat())
+    }
+
+    /// Whether windows of an operator wait for the next records.
+    fn has_windows_waiting(&self, definition: &OperatorDefinition) -> bool {
+        let supervisor = self.supervisor.lock();
+        let shared = supervisor.shared_of(&definition.name, definition.generation);
+        shared.is_some_and(|shared| shared.instances.iter().any(|one| one.has_windows_waiting.load(Relaxed)))
+    }
+
+    /// Where an operator that has stopped would have read on in every partition.
+    fn stopped_at(&self, definition: &OperatorDefinition) -> Option<Vec<Offset>> {
+        let supervisor = self.supervisor.lock();
+        let shared = supervisor.shared_of(&definition.name, definition.generation)?;
+        Some(shared.instances.iter().flat_map(|one| one.stopped_at.lock().clone()).collect())
+    }
+
+    /// Has an operator stand still, and waits until it does; what it has computed is durable then. Only this node remembers that.
+    pub(crate) async fn hold(&self, definition: &OperatorDefinition) -> Result<(), DeployError> {
+        self.supervisor.lock().hold(&definition.name, true);
+        self.wake.notify_one();
+        let (name, generation) = (&definition.name, definition.generation);
+        self.wait_until("the operator stands still", || {
+            self.supervisor.lock().has_stopped(name, generation, OperatorState::Paused)
+        })
+        .await
+    }
+
+    /// Lets an operator go on that was held.
+    pub(crate) fn let_go(&self, definition: &OperatorDefinition) {
+        self.supervisor.lock().hold(&definition.name, false);
+        self.wake.notify_one();
     }
 
     /// Pauses an operator and waits until it has stopped.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
+use tidemill_tests::node::wait_for;
 use tidemill_tests::{Node, NodeOptions, binary};
 
 use crate::{pump_lines, pump_table};
@@ -108,9 +109,12 @@ fn a_foreign_manifest_fails_its_replica_with_a_remedy() -> Result<()> {
     let manifests = files(&directory.path().join("replicas/r1"), "manifest")?;
     std::fs::write(manifests.first().context("a manifest")?, "this is somebody else's file")?;
     let node = Node::start(directory.path(), NodeOptions::default())?;
-    let status = node.client().status()?;
-    let error = status["replicas"][0]["error"].as_str().unwrap_or_default().to_owned();
-    ensure!(error.contains("manifest") && error.contains("rebuild"), "status names file and remedy: {status}");
+    let mut error = String::new();
+    wait_for("the status to name the file", || {
+        error = node.client().status()?["replicas"][0]["error"].as_str().unwrap_or_default().to_owned();
+        Ok(!error.is_empty())
+    })?;
+    ensure!(error.contains("manifest") && error.contains("rebuild"), "status names file and remedy: {error}");
     node.client().post("/api/v1/replicas/r1/rebuild", &[], b"")?.ok()?;
     node.wait_until_settled()?;
     drop(node);

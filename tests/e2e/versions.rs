@@ -133,6 +133,47 @@ fn history_is_calculated_anew_with_a_preview_and_for_dependents() -> Result<()> 
 }
 
 #[test]
+fn a_recalculation_leaves_alone_what_its_operator_writes_meanwhile() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let node = Node::start(directory.path(), NodeOptions::default())?;
+    write(&node, &boiler(0..60))?;
+    // One is calculated anew again and again while samples come; the other is left alone.
+    for name in ["d", "calm"] {
+        let request = json!({
+            "name": name, "inputs": {"value": "boiler:temperature"}, "params": {"width": 9.5}, "start": "earliest",
+        });
+        node.deploy("deadband", request)?;
+    }
+    for (name, input) in [("r", "boiler_d:temperature"), ("calm_r", "boiler_calm:temperature")] {
+        node.deploy("rollup", json!({"name": name, "inputs": {"value": input}, "window": "60s", "start": "earliest"}))?;
+    }
+    let time = |seconds: i64| ((START_S + seconds) * 1_000_000_000).to_string();
+    let range = json!({"start": time(0), "end": time(100_000), "warm_up": "60000000000", "cascade": true});
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (1..60).try_for_each(|part| write(&node, &boiler(part * 60..part * 60 + 60))));
+        while !writer.is_finished() {
+            let report = post(&node, "/api/v1/operators/d/recalc", &range)?;
+            ensure!(report["operators"][1]["operator"] == "r", "{report}");
+        }
+        writer.join().expect("the writer does not panic")
+    })?;
+    node.wait_until_settled()?;
+    let both = || {
+        let of = |table: &str, value: &str| column(&node, &format!("SELECT {value} FROM {table} ORDER BY time"));
+        Ok::<_, anyhow::Error>([
+            (of("boiler_d", "temperature")?, of("boiler_calm", "temperature")?),
+            (of("boiler_d_r", "temperature_count")?, of("boiler_calm_calm_r", "temperature_count")?),
+        ])
+    };
+    let mut last = both()?;
+    wait_for("both to agree", || {
+        last = both()?;
+        Ok(last.iter().all(|(anew, calm)| anew == calm) && last[0].0.len() >= 350 && last[1].0.len() >= 55)
+    })
+    .with_context(|| format!("{last:?}"))
+}
+
+#[test]
 fn a_derived_sample_names_its_operator_its_plugin_and_its_input() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let node = Node::start(directory.path(), NodeOptions::default())?;

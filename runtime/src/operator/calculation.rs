@@ -225,10 +225,15 @@ impl Calculation {
         }
         self.since_bytes = 0;
         self.instance.log_to(self.factory.logs.clone());
+        self.keep_rebuilt();
+        Ok(())
+    }
+
+    /// Keeps the state as it is now for the next failure.
+    fn keep_rebuilt(&mut self) {
         let mut image = Image::default();
         image.apply(&self.instance.capture(true));
         self.rebuilt = Some((image, self.clock));
-        Ok(())
     }
 
     /// Back to the state after the last failure.
@@ -299,6 +304,8 @@ impl Calculation {
         self.instance.take_over_entries(image);
         self.instance.load(&groups, &states).map_err(text)?;
         self.clock = Clock::decode(&saved.state).map_err(|error| error.to_string())?;
+        // Before its first checkpoint this is what a failure goes back to.
+        self.keep_rebuilt();
         Ok(())
     }
 

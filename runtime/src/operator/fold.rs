@@ -85,7 +85,7 @@ impl OperatorFold {
     /// none.
     ///
     /// # Errors
-    /// The reason, for people.
+    /// [`ApplyError::Retry`] while the journal is away; another error when the operator cannot be started as it is.
     pub(crate) fn open(
         around: &Surroundings,
         (plugin, spec): (Arc<Plugin>, Arc<Spec>),
@@ -93,7 +93,7 @@ impl OperatorFold {
         checkpoints: CheckpointFile,
         shared: Arc<Shared>,
         begin: Begin,
-    ) -> Result<(Self, Vec<Cursor>), String> {
+    ) -> Result<(Self, Vec<Cursor>), ApplyError> {
         let env = around.env.clone();
         let reads = spec.layout(around.partitions).read_by(instance);
         let factory = GuestFactory { plugin, spec: spec.clone(), logs: shared.logs.clone(), env: env.clone() };
@@ -110,11 +110,11 @@ impl OperatorFold {
         let (catalog, journal) = (around.catalog.clone(), around.journal.clone());
         let every = spec.checkpoint_every.unwrap_or(around.checkpoint_every);
         let opened = Keeper::open(checkpoints, &spec, env.clone());
-        let (keeper, saved) = opened.map_err(|error| error.to_string())?;
+        let (keeper, saved) = opened.map_err(halt)?;
         let mut fold = Self {
             instance,
             inputs: Inputs::new(spec.clone(), catalog.clone(), around.partitions),
-            kernel: kernel.map_err(|error| error.to_string())?,
+            kernel: kernel.map_err(halt)?,
             outputs: Outputs::new(spec.clone(), catalog, journal, (reads.clone(), &begin.cuts), around.partitions),
             own: (0..around.partitions)
                 .flat_map(|p| [producer, withdrawer].map(|of| of(&spec, around.journal.identity(), p)))
@@ -137,8 +137,8 @@ impl OperatorFold {
         let cursors = match saved {
             None => begin.cursors,
             Some(saved) => {
-                let cursors = fold.decode(&saved).map_err(|reason| fold.keeper.error(reason).to_string())?;
-                fold.outputs.find_durable(&offsets(&cursors)).map_err(|error| error.to_string())?;
+                let cursors = fold.decode(&saved).map_err(|reason| halt(fold.keeper.error(reason)))?;
+                fold.outputs.find_durable(&offsets(&cursors))?;
                 cursors
             }
         };
@@ -147,13 +147,13 @@ impl OperatorFold {
     }
 
     /// It is about to read on from `cursors`.
-    fn begin_at(&mut self, cursors: &[Cursor]) -> Result<(), String> {
+    fn begin_at(&mut self, cursors: &[Cursor]) -> Result<(), ApplyError> {
         let offsets = offsets(cursors);
         if let Kernel::Aggregation(aggregation) = &mut self.kernel {
             aggregation.begin_at(self.reads.clone().zip(offsets.iter().copied()));
         }
         (self.captured, self.persisted) = (offsets.clone(), offsets);
-        self.register_outputs().map_err(|error| error.to_string())
+        self.register_outputs()
     }
 
     /// The cursors in a checkpoint, one per partition that it reads.
@@ -168,16 +168,20 @@ impl OperatorFold {
     /// Takes over the state of another version of the plugin, from its checkpoint. Returns the cursors to read on from.
     ///
     /// # Errors
-    /// The reason, for people.
-    pub(crate) fn inherit(&mut self, from: &GuestFactory, checkpoint: &CheckpointFile) -> Result<Vec<Cursor>, String> {
-        let saved = checkpoint.read(&from.spec).map_err(|error| error.to_string())?;
-        let saved = saved.ok_or("the version before has no checkpoint yet: try again in a moment")?;
-        let cursors = self.cursors_in(&saved)?;
-        self.inputs.decode(&mut Bytes::new(&saved.places)).map_err(|error| error.to_string())?;
+    /// As [`OperatorFold::open`].
+    pub(crate) fn inherit(
+        &mut self,
+        from: &GuestFactory,
+        checkpoint: &CheckpointFile,
+    ) -> Result<Vec<Cursor>, ApplyError> {
+        let saved = checkpoint.read(&from.spec).map_err(halt)?;
+        let saved = saved.ok_or_else(|| halt("the version before has no checkpoint yet: try again in a moment"))?;
+        let cursors = self.cursors_in(&saved).map_err(halt)?;
+        self.inputs.decode(&mut Bytes::new(&saved.places), true).map_err(halt)?;
         let groups = self.inputs.groups().len() as u32;
         match &mut self.kernel {
-            Kernel::Calculation(calculation) => calculation.inherit(from, &saved, groups)?,
-            Kernel::Aggregation(_) => return Err("an aggregation has no state to take over".to_owned()),
+            Kernel::Calculation(calculation) => calculation.inherit(from, &saved, groups).map_err(halt)?,
+            Kernel::Aggregation(_) => return Err(halt("an aggregation has no state to take over")),
         }
         self.begin_at(&cursors)?;
         Ok(cursors)
@@ -352,7 +356,7 @@ impl OperatorFold {
         let cursors = self.cursors_in(saved)?;
         let counters = &self.instance_status().counters;
         counters.decode(&mut Bytes::new(&saved.counters)).map_err(damaged)?;
-        self.inputs.decode(&mut Bytes::new(&saved.places)).map_err(damaged)?;
+        self.inputs.decode(&mut Bytes::new(&saved.places), false).map_err(damaged)?;
         match &mut self.kernel {
             Kernel::Calculation(calculation) => calculation.decode(saved)?,
             Kernel::Aggregation(aggregation) => {
@@ -371,6 +375,11 @@ impl OperatorFold {
     fn is_idle_talk(&self, partition: u32, record: &Record) -> bool {
         partition != self.reads.start && record.kind() == Some(RecordKind::Heartbeat)
     }
+}
+
+/// What no repetition mends.
+fn halt(reason: impl ToString) -> ApplyError {
+    ApplyError::Halt(reason.to_string())
 }
 
 fn offsets(cursors: &[Cursor]) -> Vec<Offset> {
@@ -398,6 +407,7 @@ impl Fold for OperatorFold {
     }
 
     fn commit(&mut self, cursors: &[Cursor]) -> Result<(), ApplyError> {
+        self.instance_status().has_windows_waiting.store(self.has_windows_waiting(), Relaxed);
         self.outputs.push()?;
         self.checkpoint(cursors, false)
     }

@@ -263,14 +263,17 @@ impl Inputs {
         out
     }
 
-    /// Reads what [`Inputs::encode`] wrote, all of it.
-    pub(crate) fn decode(&mut self, bytes: &mut Bytes<'_>) -> Result<(), Damaged> {
+    /// Reads what [`Inputs::encode`] wrote, all of it. If another version of the plugin did (`is_other`), its ports may have other
+    /// numbers.
+    pub(crate) fn decode(&mut self, bytes: &mut Bytes<'_>, is_other: bool) -> Result<(), Damaged> {
         while !bytes.is_empty() {
             let (group, id, port) = (bytes.u32()?, bytes.u64()?, bytes.u32()?);
             let series = self.catalog.series(SeriesId(id)).ok_or(Damaged("a series that the catalog does not have"))?;
-            if port as usize >= self.spec.inputs.len() {
-                return Err(Damaged("an input port that the plugin does not have"));
-            }
+            let port = match is_other {
+                true => self.spec.port_of(&series.key, series.value_type),
+                false => Some(port).filter(|port| (*port as usize) < self.spec.inputs.len()),
+            };
+            let port = port.ok_or(Damaged("a series for an input port that the plugin does not have"))?;
             if group as usize == self.groups.len() {
                 if self.spec.group_by.is_some() {
                     let labels = self.spec.group_of(&series.key).ok_or(Damaged("a group without its labels"))?;

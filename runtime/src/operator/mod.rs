@@ -8,7 +8,7 @@ pub(crate) mod calculation;
 pub(crate) mod checkpoint;
 pub(crate) mod fold;
 pub(crate) mod homes;
-mod inputs;
+pub(crate) mod inputs;
 pub(crate) mod layout;
 pub(crate) mod outputs;
 mod refused;

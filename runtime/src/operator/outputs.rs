@@ -177,7 +177,7 @@ impl Outputs {
         for lane in &mut *lanes {
             lane.make_room(&self.journal)?;
         }
-        self.withdraw(index, record, &rows.withdrawn);
+        self.withdraw(index, record, &rows.withdrawn)?;
         let lanes = if is_on_trial { &mut self.shadow_lanes } else { &mut self.lanes };
         let (ports, mut first, mut lost) = (self.spec.outputs.len(), 0, 0);
         for [group, port, count] in &rows.runs {
@@ -214,7 +214,7 @@ impl Outputs {
     }
 
     /// Makes deletions of what is taken back: one per range and partition, for all ports together.
-    fn withdraw(&mut self, index: usize, record: &Record, withdrawn: &[Withdrawal]) {
+    fn withdraw(&mut self, index: usize, record: &Record, withdrawn: &[Withdrawal]) -> Result<(), ApplyError> {
         let ports = self.spec.outputs.len();
         let mut deletions: Vec<(u32, DeleteRange)> = Vec::new();
         // A range that is open here has its deletions from here on.
@@ -237,7 +237,9 @@ impl Outputs {
                 }
             }
         }
-        assert!(deletions.len() < 1 << WITHDRAWAL_BITS, "a record handles fewer windows");
+        if deletions.len() >= 1 << WITHDRAWAL_BITS {
+            return Err(ApplyError::Halt(format!("{} deletions for one record are too many", deletions.len())));
+        }
         let Source { withdrawer, cut, .. } = &self.sources[index];
         let lanes = if record.offset < *cut { &mut self.shadow_lanes } else { &mut self.lanes };
         for (number, (partition, range)) in (0..).zip(deletions) {
@@ -247,6 +249,7 @@ impl Outputs {
                 ..NewRecord::anonymous(RecordKind::DeleteRange, range.to_payload())
             });
         }
+        Ok(())
     }
 
     /// Finds out what was durable already when the operator was stopped behind its last checkpoint, which reads on at `from`

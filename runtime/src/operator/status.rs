@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use serde::Serialize;
 use tidemill_journal::Progress;
+use tidemill_model::Offset;
 
 use crate::guest::Logs;
 use crate::operator::bytes::{Bytes, Damaged};
@@ -75,6 +76,10 @@ pub(crate) struct InstanceStatus {
     /// Why the newest checkpoint could not be written.
     pub(crate) checkpoint_error: Mutex<Option<String>>,
     pub(crate) progress: Mutex<Option<Arc<Progress>>>,
+    /// Whether windows wait for the next records.
+    pub(crate) has_windows_waiting: AtomicBool,
+    /// Where it read on when it stopped.
+    pub(crate) stopped_at: Mutex<Vec<Offset>>,
 }
 
 /// What the threads of one operator share with everyone.

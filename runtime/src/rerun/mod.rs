@@ -14,6 +14,7 @@ mod verify;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tidemill_journal::{ApplyError, Cursor, Fold, TopicPartition};
@@ -25,7 +26,7 @@ use crate::operator::checkpoint::CheckpointFile;
 use crate::operator::fold::{OperatorFold, Surroundings};
 use crate::operator::layout::Begin;
 use crate::operator::outputs::{producer, withdrawer};
-use crate::operator::status::Shared;
+use crate::operator::status::{InstanceStatus, Shared};
 use crate::rerun::captured::Captured;
 use crate::runtime::Runtime;
 
@@ -53,6 +54,8 @@ struct Rerun {
     captured: Arc<Captured>,
     shared: Arc<Shared>,
     dir: PathBuf,
+    /// Records that were refused as a whole.
+    refused: u64,
 }
 
 impl Drop for Rerun {
@@ -89,8 +92,8 @@ impl Rerun {
             ..Begin::earliest(reads.len())
         };
         let opened = OperatorFold::open(&around, (plugin, spec), instance, checkpoints, shared.clone(), begin);
-        let (fold, cursors) = opened.map_err(DeployError::invalid)?;
-        Ok(Self { fold, cursors, captured, shared, dir })
+        let (fold, cursors) = opened.map_err(|error| DeployError::invalid(error.to_string()))?;
+        Ok(Self { fold, cursors, captured, shared, dir, refused: 0 })
     }
 
     /// Applies a record. What the plugin refuses is counted as it is in the operator itself.
@@ -98,7 +101,8 @@ impl Rerun {
         let mut failure = String::new();
         for _ in 0..ATTEMPTS_MAX {
             match self.fold.apply(partition, record) {
-                Ok(_) | Err(ApplyError::Refused(_)) => {
+                applied @ (Ok(_) | Err(ApplyError::Refused(_))) => {
+                    self.refused += u64::from(applied.is_err());
                     self.cursors[0].next.0 += 1;
                     return Ok(());
                 }
@@ -125,6 +129,13 @@ impl Rerun {
             }
         }
         Ok(())
+    }
+
+    /// Records, rows and windows that the plugin has failed on.
+    fn failures(&self) -> u64 {
+        let instances = self.shared.instances.iter();
+        let of = |one: &InstanceStatus| one.counters.quarantined_rows.load(Relaxed) + one.failed_windows.load(Relaxed);
+        self.refused + instances.map(of).sum::<u64>()
     }
 
     /// The newest error, if there was one.

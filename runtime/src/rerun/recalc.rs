@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tidemill_journal::{TOPIC_DATA, TopicPartition};
+use tidemill_journal::{Stretch, TOPIC_DATA, TopicPartition};
 use tidemill_model::payload::{DeleteRange, Heartbeat, OperatorDefinition, SamplesBuilder};
 use tidemill_model::{NewRecord, Offset, ProducerId, Record, RecordKind, Series, SeriesId, TimeRange};
 
@@ -55,8 +55,54 @@ pub struct RecalcReport {
     pub samples: Comparison,
     /// Whether the differences have been written.
     pub is_written: bool,
-    /// The newest error of the plugin.
+    /// The newest error of the plugin. If samples that stand there are missing because of one, nothing is written.
     pub error: Option<String>,
+}
+
+/// What has come of a calculation.
+struct Calculated {
+    report: RecalcReport,
+    old: Samples,
+    new: Samples,
+    /// Records and windows that the plugin failed on.
+    failures: u64,
+}
+
+impl Calculated {
+    /// Whether what is missing in it is really gone, and not only what the plugin failed on.
+    fn is_complete(&self) -> bool {
+        self.failures == 0 || self.report.samples.only_first == 0
+    }
+}
+
+/// What was written while a calculation ran.
+#[derive(Default)]
+struct Newer {
+    samples: HashSet<(u64, i64)>,
+    deleted: Vec<DeleteRange>,
+}
+
+impl Newer {
+    fn add(&mut self, record: &Record, range: TimeRange) -> Result<(), DeployError> {
+        match record.kind() {
+            Some(RecordKind::Samples) => {
+                let mut samples = Samples::default();
+                samples.add(&record.payload, range)?;
+                self.samples.extend(samples.values.into_keys());
+            }
+            Some(RecordKind::DeleteRange) => {
+                let gone = DeleteRange::parse(&record.payload);
+                self.deleted.push(gone.map_err(|error| DeployError::invalid(error.to_string()))?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn has(&self, (series, time): (u64, i64)) -> bool {
+        let is_deleted = |gone: &DeleteRange| (gone.start..gone.end).contains(&time) && gone.series.contains(&series);
+        self.samples.contains(&(series, time)) || self.deleted.iter().any(is_deleted)
+    }
 }
 
 impl Runtime {
@@ -74,13 +120,70 @@ impl Runtime {
         let mut reports = Vec::new();
         let mut at_least = self.ends().await?;
         for definition in affected {
-            let needed = at_least.clone();
-            let work = move |runtime: Arc<Runtime>| runtime.recalc_one(&definition, request, &needed);
-            let (report, ends) = self.aside("recalc", work).await?;
-            reports.push(report);
-            at_least = ends;
+            let (needed, own) = (at_least.clone(), definition.clone());
+            let work = move |runtime: Arc<Runtime>| runtime.calculate(&own, request, &needed);
+            let mut calculated = self.aside("recalc", work).await?;
+            if !request.preview && !calculated.report.samples.is_equal() && calculated.is_complete() {
+                calculated.report.is_written = true;
+                let (old, new) = (std::mem::take(&mut calculated.old), std::mem::take(&mut calculated.new));
+                self.write(&definition, (old, new), request.range, at_least).await?;
+            }
+            reports.push(calculated.report);
+            at_least = self.ends().await?;
         }
         Ok(reports)
+    }
+
+    /// Writes what has changed. The operator stands still meanwhile, and what it has written itself since the calculation read its
+    /// inputs, from the offsets `since` on, is left alone: that is newer.
+    async fn write(
+        self: &Arc<Self>,
+        definition: &OperatorDefinition,
+        (mut old, mut new): (Samples, Samples),
+        range: TimeRange,
+        since: Vec<Offset>,
+    ) -> Result<(), DeployError> {
+        let _one_at_a_time = self.deploying.lock().await;
+        if self.definition(&definition.name).is_none_or(|present| present.generation != definition.generation) {
+            return Err(DeployError::invalid(format!("{} was deployed anew meanwhile: ask again", definition.name)));
+        }
+        let runs_here = self.offsets_of(definition).is_some();
+        if runs_here && let Err(error) = self.hold(definition).await {
+            self.let_go(definition);
+            return Err(error);
+        }
+        let producers = self.producers_of(definition)?;
+        let work = move |runtime: Arc<Runtime>| {
+            let newer = block_on(runtime.written_since(&producers, range, &since))?;
+            for samples in [&mut old, &mut new] {
+                samples.values.retain(|key, _| !newer.has(*key));
+            }
+            runtime.replace(&old, &new)
+        };
+        let written = self.aside("recalc", work).await;
+        self.let_go(definition);
+        written
+    }
+
+    /// What `producers` have written or taken back in `range` from some offsets on.
+    async fn written_since(
+        &self,
+        producers: &[ProducerId],
+        range: TimeRange,
+        since: &[Offset],
+    ) -> Result<Newer, DeployError> {
+        let mut newer = Newer::default();
+        for (partition, from) in (0..).zip(since) {
+            let at = TopicPartition::new(TOPIC_DATA, partition);
+            let bounds = self.around.journal.bounds(&at).await?;
+            let mut stretch = Stretch::new(at, (*from).max(bounds.start), bounds.durable);
+            while let Some(batch) = stretch.read(&*self.around.journal).await? {
+                for record in batch.records.iter().filter(|record| producers.contains(&record.producer)) {
+                    newer.add(record, range)?;
+                }
+            }
+        }
+        Ok(newer)
     }
 
     /// An operator and everything downstream of it, so that each comes after all that it takes from.
@@ -120,16 +223,17 @@ impl Runtime {
         Ok(ends)
     }
 
-    fn recalc_one(
+    /// What an operator makes of a range, and what stands there.
+    fn calculate(
         &self,
         definition: &OperatorDefinition,
         request: RecalcRequest,
         at_least: &[Offset],
-    ) -> Result<(RecalcReport, Vec<Offset>), DeployError> {
+    ) -> Result<Calculated, DeployError> {
         let spec = self.spec_of(definition);
         let spec = spec
             .ok_or_else(|| DeployError::invalid(format!("the plugin of {} is not installed here", definition.name)))?;
-        let (mut rows, mut new, mut error) = (0, Samples::default(), None);
+        let (mut rows, mut new, mut error, mut failures) = (0, Samples::default(), None, 0);
         let layout = spec.layout(self.around.partitions);
         // A sliding window reaches back from its stamp.
         let back = spec.windows.filter(|shape| !shape.is_grid()).map_or(0, |shape| shape.reach_ns());
@@ -161,15 +265,12 @@ impl Runtime {
                 }
             }
             error = rerun.error().or(error);
+            failures += rerun.failures();
         }
         let old = self.standing(&spec, request.range, at_least)?;
         let samples = Comparison::of(&old, &new, &self.around.catalog);
-        let is_written = !request.preview && !samples.is_equal();
-        if is_written {
-            self.replace(&old, &new)?;
-        }
-        let report = RecalcReport { operator: definition.name.clone(), rows, samples, is_written, error };
-        Ok((report, block_on(self.ends())?))
+        let report = RecalcReport { operator: definition.name.clone(), rows, samples, is_written: false, error };
+        Ok(Calculated { report, old, new, failures })
     }
 
     /// The rows of an operator's inputs in some partitions, by time, as records.

@@ -210,7 +210,7 @@ impl Stage {
         let parts = (self.plugin.clone(), self.spec.clone());
         let (checkpoints, shared) = (self.checkpoints.clone(), self.shared.clone());
         OperatorFold::open(&self.around, parts, 0, checkpoints, shared, Begin::earliest(1))
-            .map_err(TrialError::Operator)
+            .map_err(|error| TrialError::Operator(error.to_string()))
     }
 
     /// Follows the fixture to its end.

@@ -21,8 +21,11 @@ use crate::operator::windows::{Row, Span};
 const ROWS_PER_CALL: usize = 131_072;
 /// Windows per call.
 const WINDOWS_PER_CALL: usize = 16_384;
-/// Failed calls per record before the rest of its windows is given up: an endless loop costs a second each time.
-const FAILED_CALLS_MAX: u32 = 12;
+/// Failed calls per record after which windows are no longer halved, each part getting one more try: enough to find two bad windows
+/// among those of a call. An endless loop costs a second each time.
+const FAILED_CALLS_MAX: u32 = 28;
+/// Failed calls per record after which the rest of its windows is given up untried.
+const FAILED_CALLS_LAST: u32 = 64;
 
 /// What the host has to know of a window when its answer comes.
 #[derive(Clone, Copy)]
@@ -178,7 +181,7 @@ impl Calls {
         if input.qualities.iter().all(|quality| *quality == 0) {
             input.qualities.clear();
         }
-        let failure = if self.failed_calls >= FAILED_CALLS_MAX {
+        let failure = if self.failed_calls >= FAILED_CALLS_LAST {
             "given up after too many failures in one record".to_owned()
         } else {
             match self.try_call(input, marks, rows) {

@@ -84,6 +84,8 @@ struct InHand {
     newest: Option<i64>,
     /// Windows that it may still handle.
     budget: usize,
+    /// How many of them are kept for windows that are due. Not a share of what is left: a re-run may be taken up elsewhere.
+    reserve: usize,
     /// What it has put out so far.
     rows: OutputRows,
 }
@@ -166,7 +168,7 @@ impl Aggregation {
             _ => self.begin(partition, record, inputs, event)?,
         };
         std::mem::swap(rows, &mut hand.rows);
-        let done = self.emit(inputs.groups(), &mut hand.budget, rows);
+        let done = self.emit(inputs.groups(), (&mut hand.budget, hand.reserve), rows);
         let revised = std::mem::take(&mut self.revised);
         self.status().counters.revised_windows.fetch_add(revised, Relaxed);
         let answer = (hand.rows_in, hand.newest);
@@ -209,7 +211,7 @@ impl Aggregation {
         }
         self.calls.begin_record(inputs.groups());
         let budget = (self.output_rows / self.calls.ports().max(1)).max(1);
-        Ok(InHand { partition, offset: record.offset, rows_in, newest, budget, rows })
+        Ok(InHand { partition, offset: record.offset, rows_in, newest, budget, reserve: budget / 2, rows })
     }
 
     fn grow(&mut self, groups: usize) {
@@ -222,11 +224,15 @@ impl Aggregation {
     }
 
     /// Hands windows to the guest, as many as this record may have outputs.
-    fn emit(&mut self, groups: &[Vec<Member>], budget: &mut usize, rows: &mut OutputRows) -> Result<(), ApplyError> {
-        let half = *budget / 2;
+    fn emit(
+        &mut self,
+        groups: &[Vec<Member>],
+        (budget, kept): (&mut usize, usize),
+        rows: &mut OutputRows,
+    ) -> Result<(), ApplyError> {
         loop {
             // A long revision leaves room for windows that are due.
-            let reserve = if self.due.is_empty() { 0 } else { half };
+            let reserve = if self.due.is_empty() { 0 } else { kept };
             while *budget > reserve && !self.readings.is_empty() {
                 self.read_chunk(groups, budget, rows)?;
             }

@@ -24,9 +24,15 @@ const CHUNK_WINDOWS: usize = 256;
 const CHUNK_NS: i64 = 86_400_000_000_000;
 /// What a chunk of sliding windows or sessions counts as; how many there are in it is not known before.
 const CHUNK_COST: usize = 4096;
+/// What a session that has just closed counts as: itself, and what it may have grown together with.
+const SESSION_COST: usize = 4;
+/// Most sessions of a chunk that are computed again.
+const CHUNK_SESSIONS: i64 = 4096;
 /// Rows of a sliding window: every row costs a window of so many rows.
 const SLIDING_ROWS_MAX: usize = 10_000;
 
+/// Ranges of touched times that one record takes up; the others wait for the next.
+const TAKEN_RANGES_MAX: usize = 32_768;
 /// Ranges of touched times; where there are more, a group's become one. Each may take back the outputs of all ports, and a
 /// record's withdrawals are numbered with 20 bits.
 const TOUCHED_RANGES_MAX: usize = 8192;
@@ -93,15 +99,21 @@ impl Touched {
         (*end, *was_edit) = ((*end).max(to), *was_edit || is_edit);
     }
 
-    /// Takes the ranges out; those of a group that meet have become one, and all of a group if there are too many.
+    /// Takes ranges out, as many as a record may take; those of a group that meet have become one, and all of a group if there are
+    /// too many.
     pub(super) fn take(&mut self) -> Vec<(u32, i64, i64, bool)> {
         self.records = 0;
         let are_many = self.ranges.len() > TOUCHED_RANGES_MAX;
         let mut merged: Vec<(u32, i64, i64, bool)> = Vec::new();
-        for ((group, from), (to, is_edit)) in std::mem::take(&mut self.ranges) {
+        while let Some(((group, from), (to, is_edit))) = self.ranges.pop_first() {
+            let is_full = merged.len() == TAKEN_RANGES_MAX;
             match merged.last_mut() {
                 Some(last) if last.0 == group && (are_many || from <= last.2) => {
                     (last.2, last.3) = (last.2.max(to), last.3 || is_edit);
+                }
+                _ if is_full => {
+                    self.ranges.insert((group, from), (to, is_edit));
+                    break;
                 }
                 _ => merged.push((group, from, to, is_edit)),
             }
@@ -197,7 +209,10 @@ impl Aggregation {
         };
         let (next, cost) = match self.shape.kind {
             Kind::Sliding { length } => (self.read_sliding(&reading, length, groups, rows)?, CHUNK_COST),
-            Kind::Session { gap, .. } => (self.read_sessions(&reading, gap, groups, rows)?, CHUNK_COST),
+            Kind::Session { gap, .. } => {
+                let cost = if reading.why == Why::Closed { SESSION_COST } else { CHUNK_COST };
+                (self.read_sessions(&reading, gap, groups, rows)?, cost)
+            }
             _ => self.read_grid(&reading, (*budget).min(CHUNK_WINDOWS), groups, rows)?,
         };
         *budget = budget.saturating_sub(cost);
@@ -267,7 +282,7 @@ impl Aggregation {
         Ok(to)
     }
 
-    /// The sessions between two multiples of the longest session.
+    /// The sessions between two multiples of the longest session, or the first of them. Returns from where on none was computed.
     fn read_sessions(
         &mut self,
         reading: &Reading,
@@ -277,7 +292,10 @@ impl Aggregation {
     ) -> Result<i64, ApplyError> {
         let block = self.shape.window_at(reading.from);
         let past = self.read(reading.group, block, groups)?;
-        let (near, far) = (reading.from.saturating_sub(gap), reading.to.saturating_add(gap));
+        // Each session of a chunk begins more than a gap behind the one before.
+        let reach = if reading.why == Why::Closed { i64::MAX } else { gap.saturating_mul(CHUNK_SESSIONS) };
+        let next = block.end.min(reading.from.saturating_add(reach));
+        let (near, far) = (reading.from.saturating_sub(gap), reading.to.min(next).saturating_add(gap));
         let closed_until = self.windows[reading.group as usize].closed_until;
         let mut rest = &past.rows[..];
         while let Some(first) = rest.first() {
@@ -296,7 +314,7 @@ impl Aggregation {
             }
             self.compute(reading, Span::new(first.time, end), content, (&past, groups), rows);
         }
-        Ok(block.end)
+        Ok(next)
     }
 
     /// Hands a window to the guest.

@@ -250,7 +250,7 @@ impl<'a> Run<'a> {
         self.inputs = Inputs::new(self.spec.clone(), self.bench.catalog.clone(), 1);
         self.next = 0;
         if let Some((groups, windows, next)) = &self.checkpoint {
-            self.inputs.decode(&mut Bytes::new(groups)).unwrap();
+            self.inputs.decode(&mut Bytes::new(groups), false).unwrap();
             let mut bytes = Bytes::new(windows);
             self.operator.decode(&mut bytes, self.inputs.groups()).unwrap();
             assert!(bytes.is_empty());

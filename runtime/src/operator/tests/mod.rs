@@ -250,7 +250,8 @@ impl World1 {
 
     fn open(&self) -> Result<(OperatorFold, Vec<Cursor>), String> {
         let parts = (self.plugin.clone(), self.spec.clone());
-        OperatorFold::open(&self.around, parts, 0, self.checkpoints(), self.shared.clone(), self.begin())
+        let opened = OperatorFold::open(&self.around, parts, 0, self.checkpoints(), self.shared.clone(), self.begin());
+        opened.map_err(|error| error.to_string())
     }
 
     /// Follows the journal's present content from the last checkpoint and crashes after `count` records at the latest,

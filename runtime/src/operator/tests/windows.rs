@@ -138,6 +138,26 @@ async fn a_window_that_traps_costs_no_other_window() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_windows_that_trap_among_thousands_cost_no_other() {
+    const SERIES: usize = 5_000;
+    let world = World1::new(TOTALS, TOTALS_JSON).await;
+    let keys: Vec<_> = (0..SERIES).map(|unit| format!("power{{u={unit}}}")).collect();
+    let rows = |second: f64, value: fn(usize) -> f64| -> Vec<_> {
+        keys.iter().enumerate().map(|(unit, key)| (key.as_str(), second, value(unit))).collect()
+    };
+    let is_bad = |unit: usize| unit == 0 || unit == 3_333;
+    world.write(&rows(1.0, |unit| if unit == 0 || unit == 3_333 { 666.0 } else { 2.0 })).await;
+    world.write(&rows(15.0, |_| 1.0)).await;
+    assert_eq!(world.follow(0, usize::MAX).await, Vec::<String>::new());
+    let outputs = world.outputs().await;
+    for unit in 0..SERIES {
+        let found = outputs.contains_key(&(format!("power_t:value_sum{{u={unit}}}"), 0));
+        assert_eq!(found, !is_bad(unit), "unit {unit}");
+    }
+    assert_eq!(world.shared.instances[0].failed_windows.load(Relaxed), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_of_several_series_is_one_window() {
     let json = TOTALS_JSON.replace("\"window\"", "\"group_by\":[\"site\"],\"window\"");
     let world = World1::new(TOTALS, &json).await;
