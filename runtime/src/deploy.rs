@@ -168,7 +168,7 @@ impl Runtime {
         Ok(())
     }
 
-    fn find_plugin(&self, name_or_hash: &str) -> Result<PluginInfo, DeployError> {
+    pub(crate) fn find_plugin(&self, name_or_hash: &str) -> Result<PluginInfo, DeployError> {
         self.plugins.find(name_or_hash).ok_or_else(|| {
             let mut names: Vec<_> = self.plugins.list().into_iter().map(|info| info.name).collect();
             names.dedup();

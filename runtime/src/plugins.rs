@@ -172,6 +172,25 @@ impl Plugins {
         Ok(info)
     }
 
+    /// Deletes a plugin and its machine code. Instances that run keep theirs.
+    pub(crate) fn uninstall(&self, hash: &str) -> Result<(), RuntimeError> {
+        let _one_at_a_time = self.installing.lock();
+        self.installed.lock().remove(hash);
+        self.compiled.lock().remove(hash);
+        let machine_code = self.dir.join(COMPILED).join(format!("{hash}-{}", self.engine_name));
+        let files = [self.file(hash), self.dir.join(format!("{hash}.json"))];
+        let deleted = files.iter().map(|file| (file, std::fs::remove_file(file)));
+        for (path, result) in deleted.chain([(&machine_code, std::fs::remove_dir_all(&machine_code))]) {
+            match result {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(RuntimeError::io("delete", path, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The machine code of a plugin: what is there, or what the compiler makes of `wasm`.
     fn compile(&self, hash: &str, wasm: &Path) -> Result<(artefact::Artefact, Plugin), InstallError> {
         let dir = self.dir.join(COMPILED).join(format!("{hash}-{}", self.engine_name));

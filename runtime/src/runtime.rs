@@ -119,6 +119,30 @@ impl Runtime {
         Ok(info)
     }
 
+    /// Removes a plugin, by hash or the newest of a name, from this node and from what other nodes are offered.
+    ///
+    /// # Errors
+    /// When there is none, or an operator runs it or can be rolled back to it.
+    pub async fn uninstall(&self, name_or_hash: &str) -> Result<PluginInfo, DeployError> {
+        let _one_at_a_time = self.deploying.lock().await;
+        let info = self.find_plugin(name_or_hash)?;
+        for operator in self.around.catalog.operators() {
+            let previous = OperatorDefinition::parse(&operator.previous).map(|previous| previous.plugin_hash);
+            let why = match operator.plugin_hash == info.hash {
+                true => "runs it",
+                false if previous.is_ok_and(|hash| hash == info.hash) => "can be rolled back to it",
+                false => continue,
+            };
+            let (name, hash, operator) = (&info.name, &info.hash, &operator.name);
+            return Err(DeployError::invalid(format!(
+                "plugin {name} ({hash}) is in use: operator {operator} {why}; remove that first"
+            )));
+        }
+        shared_plugins::withdraw(&*self.around.journal, &info.hash).await?;
+        self.plugins.uninstall(&info.hash).map_err(|error| DeployError::invalid(error.to_string()))?;
+        Ok(info)
+    }
+
     /// The installed plugins, by name, the newest of a name first.
     pub fn plugins(&self) -> Vec<PluginInfo> {
         self.plugins.list()

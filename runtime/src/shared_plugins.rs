@@ -1,14 +1,14 @@
 //! Plugins on their way to other nodes: a compacted topic with the installed files, by hash.
 //!
 //! A file of one record has its hash as the key; a larger one goes in parts with the keys `hash/part/parts`, the last of which is
-//! appended last.
+//! appended last. A plugin that is taken back has records without content under its keys.
 //!
 //! A node that is to run an operator whose plugin it does not have takes it from here, and checks it as it would any other.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use tidemill_journal::{Journal, JournalError, ReadLimits, Retention, TOPIC_PLUGINS, TopicConfig, TopicPartition};
+use tidemill_journal::{Journal, JournalError, Retention, Stretch, TOPIC_PLUGINS, TopicConfig, TopicPartition};
 use tidemill_model::{NewRecord, RecordKind};
 
 /// Creates the topic.
@@ -38,42 +38,59 @@ pub(crate) async fn offer(journal: &dyn Journal, hash: &str, wasm: Bytes) -> Res
     Ok(())
 }
 
-/// The plugin with this hash, if somebody has offered it.
-pub(crate) async fn find(journal: &dyn Journal, hash: &str) -> Result<Option<Bytes>, JournalError> {
-    let at = TopicPartition::new(TOPIC_PLUGINS, 0);
-    let bounds = journal.bounds(&at).await?;
-    let (mut from, mut parts) = (bounds.start, Parts::default());
-    while from < bounds.durable {
-        let batch = journal.read(&at, from, ReadLimits::default()).await?;
-        for record in &batch.records {
-            if record.key == hash.as_bytes() {
-                return Ok(Some(record.payload.clone()));
-            }
-            if let Some(whole) = parts.add(hash, &record.key, &record.payload) {
-                return Ok(Some(whole));
-            }
-        }
-        if batch.next <= from {
-            break;
-        }
-        from = batch.next;
+/// Takes a plugin back, so that no other node installs it any more.
+pub(crate) async fn withdraw(journal: &dyn Journal, hash: &str) -> Result<(), JournalError> {
+    let keys = read(journal, hash).await?.0.into_keys();
+    let gone = keys.map(|key| NewRecord::anonymous(RecordKind::Plugin, Bytes::new()).with_key(key)).collect::<Vec<_>>();
+    if !gone.is_empty() {
+        journal.append(&TopicPartition::new(TOPIC_PLUGINS, 0), gone).await?;
     }
-    Ok(None)
+    Ok(())
 }
 
-/// The parts of one plugin that have been read.
+/// The plugin with this hash, if somebody has offered it.
+pub(crate) async fn find(journal: &dyn Journal, hash: &str) -> Result<Option<Bytes>, JournalError> {
+    Ok(read(journal, hash).await?.whole(hash))
+}
+
+/// Reads the topic to its end: what was offered may have been taken back, and offered again.
+async fn read(journal: &dyn Journal, hash: &str) -> Result<Parts, JournalError> {
+    let at = TopicPartition::new(TOPIC_PLUGINS, 0);
+    let bounds = journal.bounds(&at).await?;
+    let (mut stretch, mut parts) = (Stretch::new(at, bounds.start, bounds.durable), Parts::default());
+    while let Some(batch) = stretch.read(journal).await? {
+        batch.records.iter().for_each(|record| parts.add(hash, &record.key, &record.payload));
+    }
+    Ok(parts)
+}
+
+/// The records of one plugin, by key.
 #[derive(Default)]
-struct Parts(BTreeMap<usize, Bytes>);
+struct Parts(BTreeMap<String, Bytes>);
 
 impl Parts {
-    /// Takes a part, if it is one of this plugin, and returns the whole once it is complete.
-    fn add(&mut self, hash: &str, key: &[u8], payload: &Bytes) -> Option<Bytes> {
-        let place = std::str::from_utf8(key).ok()?.strip_prefix(hash)?.strip_prefix('/')?;
-        let (part, parts) = place.split_once('/')?;
-        let (part, parts): (usize, usize) = (part.parse().ok()?, parts.parse().ok()?);
-        self.0.insert(part, payload.clone());
-        let is_complete = self.0.len() == parts && self.0.keys().copied().eq(0..parts);
-        is_complete.then(|| self.0.values().flat_map(|part| part.iter().copied()).collect::<Vec<u8>>().into())
+    /// Takes a record, if it is one of this plugin; without content it takes back what was there.
+    fn add(&mut self, hash: &str, record_key: &[u8], payload: &Bytes) {
+        let Some(name) = std::str::from_utf8(record_key).ok().filter(|name| name.split('/').next() == Some(hash))
+        else {
+            return;
+        };
+        match payload.is_empty() {
+            true => self.0.remove(name),
+            false => self.0.insert(name.to_owned(), payload.clone()),
+        };
+    }
+
+    /// The whole plugin, once all of its parts are there.
+    fn whole(&self, hash: &str) -> Option<Bytes> {
+        let parts = self.0.len();
+        let of = |part| self.0.get(&key(hash, part, parts));
+        if parts == 1 {
+            return of(0).cloned();
+        }
+        let all: Option<Vec<_>> = (0..parts).map(of).collect();
+        all.filter(|all| !all.is_empty())
+            .map(|all| all.into_iter().flat_map(|part| part.iter().copied()).collect::<Vec<u8>>().into())
     }
 }
 
@@ -82,14 +99,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plugin_in_parts_is_whole_when_every_part_is_there() {
+    fn a_plugin_is_whole_when_every_part_is_there_and_gone_when_they_are_taken_back() {
         let mut parts = Parts::default();
-        assert_eq!(parts.add("ab", b"ab/1/2", &Bytes::from_static(b"world")), None);
-        assert_eq!(parts.add("ab", b"cd/0/2", &Bytes::from_static(b"other")), None);
-        assert_eq!(parts.add("ab", b"ab/nonsense", &Bytes::from_static(b"other")), None);
-        assert_eq!(
-            parts.add("ab", b"ab/0/2", &Bytes::from_static(b"hello ")),
-            Some(Bytes::from_static(b"hello world"))
-        );
+        let mut add = |key: &str, text: &'static str| {
+            parts.add("ab", key.as_bytes(), &Bytes::from_static(text.as_bytes()));
+            parts.whole("ab")
+        };
+        assert_eq!(add("ab/1/2", "world"), None);
+        assert_eq!(add("cd/0/2", "other"), None);
+        assert_eq!(add("abc", "other"), None);
+        assert_eq!(add("ab/0/2", "hello "), Some(Bytes::from_static(b"hello world")));
+        assert_eq!(add("ab/0/2", ""), None);
+        assert_eq!(add("ab/1/2", ""), None);
+        assert_eq!(add("ab", "small"), Some(Bytes::from_static(b"small")));
+        assert_eq!(add("ab", ""), None);
+        assert!(parts.0.is_empty());
     }
 }

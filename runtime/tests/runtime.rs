@@ -232,6 +232,36 @@ async fn a_plugin_that_several_miss_at_once_is_installed_once_and_a_damaged_file
     node.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_goes_once_no_operator_runs_it_and_can_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    let wasm: bytes::Bytes = wat::parse_str(include_str!("guests/sums.wat")).unwrap().into();
+    let node = Node::start(&dir.path().join("1"), journal.clone()).await;
+    let info = node.runtime.install(wasm.clone()).await.unwrap();
+    node.runtime.deploy(request("latest")).await.unwrap();
+    let reason = node.runtime.uninstall("sums").await.unwrap_err().to_string();
+    assert!(reason.contains("operator s runs it; remove that first"), "{reason}");
+    node.runtime.set_state("s", OperatorState::Removed).await.unwrap();
+    assert_eq!(node.runtime.uninstall(&info.hash).await.unwrap(), info);
+    assert!(node.runtime.plugins().is_empty());
+    let reason = node.runtime.uninstall(&info.hash).await.unwrap_err().to_string();
+    assert!(reason.contains("none is installed"), "{reason}");
+    node.stop().await;
+
+    // Neither after a restart nor on another node.
+    for name in ["1", "2"] {
+        let node = Node::start(&dir.path().join(name), journal.clone()).await;
+        let reason = node.runtime.deploy(request("latest")).await.unwrap_err().to_string();
+        assert!(reason.contains("none is installed"), "{reason}");
+        node.stop().await;
+    }
+    let node = Node::start(&dir.path().join("1"), journal.clone()).await;
+    assert_eq!(node.runtime.install(wasm).await.unwrap().hash, info.hash);
+    node.runtime.deploy(request("latest")).await.unwrap();
+    node.stop().await;
+}
+
 fn assigned(generation: u64, partitions: &[u32]) -> Assignment {
     Assignment { generation, partitions: partitions.to_vec() }
 }
@@ -309,8 +339,8 @@ async fn an_operator_that_is_stopped_in_a_long_call_keeps_no_other_waiting() {
     node.runtime.install(wat::parse_str(include_str!("guests/sums.wat")).unwrap().into()).await.unwrap();
     let mut looping = request("latest");
     looping.name = "looping".into();
-    // Some seconds of an endless loop.
-    looping.limits.fuel_per_call = 6_000_000_000;
+    // Some seconds of an endless loop: longer than a deploy, shorter than anybody waits here.
+    looping.limits.fuel_per_call = 3_000_000_000;
     node.runtime.deploy(looping).await.unwrap();
     node.write(1, 667.0).await;
     node.runtime.set_state("looping", OperatorState::Paused).await.unwrap();

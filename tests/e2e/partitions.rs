@@ -157,6 +157,21 @@ fn two_stages_keep_apart_from_those_of_similar_names_and_stay_together() -> Resu
     let paused = node.client().post("/api/v1/operators/power-partial/pause", &json, b"")?;
     ensure!(paused.status == 400 && paused.body.contains("first stage of power"), "{}", paused.body);
 
+    // Deployed anew with longer windows, then a window's samples go: what the old ones have left between does not keep it alive.
+    let mut longer = request("power", Some("two_stage"));
+    longer["window"] = "20s".into();
+    node.deploy_installed(longer)?;
+    let count = |second: i64| -> Result<Vec<String>> {
+        let time = (START_S + second) * 1_000_000_000;
+        let query = format!("SELECT count FROM plant_power WHERE site = 'north' AND time = to_timestamp_nanos({time})");
+        Ok(node.client().sql(&query, &[])?.ok()?.body.lines().skip(1).map(str::to_owned).collect())
+    };
+    wait_for("the longer windows", || Ok(count(20)? == ["80.0"] && count(40)? == ["80.0"]))?;
+    let range = |seconds: i64| ((START_S + seconds) * 1_000_000_000).to_string();
+    post(&node, "/api/v1/delete", &json!({"select": "plant:*", "start": range(20), "end": range(40)}))?;
+    wait_for("the window to be gone", || Ok(count(20)?.is_empty() && count(40)? == ["80.0"]))
+        .with_context(|| format!("{:?} {:?}", count(20), count(40)))?;
+
     // Back to one stage: the first one goes with the deploy.
     node.deploy_installed(request("power", Some("merge_partitions")))?;
     let operators = node.client().get("/api/v1/operators")?.ok()?.body;

@@ -76,10 +76,10 @@ pub(crate) fn split(request: &DeployRequest, outputs: &[Port]) -> Result<(Deploy
     if own("*") == "*" {
         return invalid("the output needs a name of its own, as in \"{measurement}_{operator}\"");
     }
-    let selectors = request.inputs.values().map(|text| text.parse::<Selector>());
-    let measurements = selectors.map(|selector| selector.ok()?.measurement().map(str::to_owned));
-    let measurements: BTreeSet<_> = measurements.collect();
-    if own("*").contains('*') && (measurements.len() != 1 || measurements.contains(&None)) {
+    // One that cannot be read is refused elsewhere, with what is wrong with it.
+    let selectors = request.inputs.values().filter_map(|text| text.parse::<Selector>().ok());
+    let measurements: BTreeSet<_> = selectors.map(|selector| selector.measurement().map(str::to_owned)).collect();
+    if own("*").contains('*') && (measurements.len() > 1 || measurements.contains(&None)) {
         return invalid(
             "the inputs may be of several measurements, and whichever reported first would name the output: give it a name \
              without {measurement}, or select one measurement",

@@ -147,12 +147,12 @@ impl Runtime {
         if self.definition(&definition.name).is_none_or(|present| present.generation != definition.generation) {
             return Err(DeployError::invalid(format!("{} was deployed anew meanwhile: ask again", definition.name)));
         }
+        let producers = self.producers_of(definition)?;
         let runs_here = self.offsets_of(definition).is_some();
         if runs_here && let Err(error) = self.hold(definition).await {
             self.let_go(definition);
             return Err(error);
         }
-        let producers = self.producers_of(definition)?;
         let work = move |runtime: Arc<Runtime>| {
             let newer = block_on(runtime.written_since(&producers, range, &since))?;
             for samples in [&mut old, &mut new] {

@@ -103,7 +103,7 @@ test('configure takes parameters or says what is wrong with them', () => {
 
 test('process reads columns with negative times and writes runs, qualities and texts', () => {
   const sums = running(Sums, '{"limit": 1000}');
-  const input = { runs: [3, 0, 2, 0, 1, 1], dt: [0n, 5n, -7n], values: [1, 2.5, 0], qualities: [0, BAD, 0], texts: ['hé'] };
+  const input = { runs: [3, 0, 2, 0, 1, 1], dt: [0n, 5n, -7n], values: [1, 2.5, 0], qualities: [0, BAD, 0], texts: ['\ufeffhé'] };
   // The engine hands over 64-bit numbers without sign.
   const result = pass(sums, BigInt.asUintN(64, -100n), input);
   assert.equal(sums.host.tag(result), 0);
@@ -113,7 +113,7 @@ test('process reads columns with negative times and writes runs, qualities and t
     dt: [0n, 5n, -7n],
     values: [1, 3.5, 0],
     qualities: [0, BAD, 0],
-    texts: ['heard hé'],
+    texts: ['heard \ufeffhé'],
   });
 });
 

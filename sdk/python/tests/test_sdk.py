@@ -108,6 +108,13 @@ class Rows(unittest.TestCase):
         self.assertEqual((dt.tolist(), values.tolist()), ([5, 5, 6, 6, 5, 4], [1, 2, 3, 4, 5, 6]))
         self.assertEqual(qualities.tolist(), [0, 0, BAD, 0, 0, 0])
 
+    def test_qualities_are_those_of_the_call(self):
+        out, qualities = Output(0, [number("a")]), [BAD]
+        out.extend(0, 0, [1], [1.0], qualities)
+        qualities[0] = 7
+        out.extend(0, 0, [2], [2.0], qualities)
+        self.assertEqual(out.columns()[3].tolist(), [BAD, 7])
+
     def test_mistakes_are_refused(self):
         for wrong, mistake in [
             (IndexError, lambda out: out.emit(0, 2, 0, 1.0)),

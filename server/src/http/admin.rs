@@ -161,6 +161,12 @@ pub(crate) async fn install(State(app): State<Arc<App>>, headers: HeaderMap, bod
     }
 }
 
+/// `DELETE /api/v1/plugins/{name or hash}`.
+pub(crate) async fn uninstall(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let runtime = app.runtime.clone();
+    Ok(json_ok(&json!(to_the_end(&app, async move { runtime.uninstall(&name).await }).await?)))
+}
+
 pub(super) fn deploy_error(error: DeployError) -> ApiError {
     let message = error.to_string();
     match error {

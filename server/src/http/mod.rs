@@ -46,6 +46,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/series", get(admin::series))
         .route("/api/v1/delete", post(admin::delete_range))
         .route("/api/v1/plugins", get(admin::plugins).post(admin::install))
+        .route("/api/v1/plugins/{name}", delete(admin::uninstall))
         .route("/api/v1/operators", get(admin::operators).post(admin::deploy))
         .route("/api/v1/operators/{name}", delete(admin::remove))
         .route("/api/v1/operators/{name}/pause", post(admin::pause))

@@ -45,6 +45,11 @@ pub enum PluginCommand {
         /// The file
         file: PathBuf,
     },
+    /// Remove a plugin that no operator runs
+    Uninstall {
+        /// Its hash, or its name: the one of that name that was added last
+        plugin: String,
+    },
     /// Run an installed plugin on series, as an operator with a name
     Deploy(deploy::DeployArgs),
     /// List installed plugins and the operators that run them
@@ -85,6 +90,7 @@ pub fn run(context: &Context, command: &PluginCommand) -> anyhow::Result<()> {
         PluginCommand::Record(args) => record::run(context, args),
         PluginCommand::Inspect(args) => inspect::run(context, args),
         PluginCommand::Add { file } => add(context, file),
+        PluginCommand::Uninstall { plugin } => uninstall(context, plugin),
         PluginCommand::Deploy(args) => deploy::run(context, args),
         PluginCommand::List => list(context),
         PluginCommand::Logs(args) => logs::run(context, args),
@@ -105,6 +111,17 @@ fn add(context: &Context, file: &PathBuf) -> anyhow::Result<()> {
     let field = |name: &str| text(&info[name]);
     say(format_args!("installed {} {} ({})", field("name"), field("version"), field("world")));
     output::line(field("hash"))?;
+    Ok(())
+}
+
+fn uninstall(context: &Context, plugin: &str) -> anyhow::Result<()> {
+    let info = context.client.delete(&format!("/api/v1/plugins/{}", path_part(plugin)))?;
+    if context.json {
+        output::json(&info)?;
+        return Ok(());
+    }
+    let field = |name: &str| text(&info[name]);
+    say(format_args!("plugin {} {} ({}) is removed", field("name"), field("version"), field("hash")));
     Ok(())
 }
 

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 pub(super) const INLINED_MAX: usize = 16;
 /// Longest name of a function or file that is kept, characters.
 const NAME_CHARS_MAX: usize = 120;
-/// Most stretches of code in a map, places, and bytes of names. Large plugins in Rust have a twentieth of it.
-const STRETCHES_MAX: usize = 1 << 20;
-const PLACES_MAX: usize = 1 << 20;
-const NAME_BYTES_MAX: usize = 4 << 20;
+/// Most stretches of code in a map, places, and bytes of names: about 20 MB while it is read. A plugin in Rust with the standard
+/// library has a twentieth of it.
+const STRETCHES_MAX: usize = 1 << 18;
+const PLACES_MAX: usize = 1 << 18;
+const NAME_BYTES_MAX: usize = 2 << 20;
 
 /// Which places the code of a module comes from.
 #[derive(Clone, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -135,6 +135,11 @@ impl Calls {
             part[*port as usize] = row.value;
         }
         if parts.is_empty() {
+            // All that is there was left by what ran under this name before.
+            if window.is_revision {
+                let (group, start) = (window.group, window.stamp);
+                rows.withdrawn.push(Withdrawal { group, port: None, start, end: start.saturating_add(1) });
+            }
             return;
         }
         self.input.windows.push((window.group, (parts.len() * ports) as u32, window.span.start, window.span.end));
