@@ -29,7 +29,7 @@ impl Runtime {
         if request.start == Start::State {
             return Err(DeployError::invalid("only a shadow can start with the state of the present version"));
         }
-        if request.stage.is_some() {
+        if request.stage.is_some() || request.partial_of.is_some() {
             return Err(DeployError::invalid("the node says which stage is which: ask for two_stage"));
         }
         self.check_is_no_first_stage(&name)?;

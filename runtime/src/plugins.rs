@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ use crate::operator::checkpoint::replace;
 
 /// Where machine code goes, in the directory of plugins.
 const COMPILED: &str = "compiled";
+/// How long an uninstallation waits for an installation.
+const UNINSTALL_PATIENCE: Duration = Duration::from_millis(100);
 
 /// An installed plugin.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -137,10 +140,15 @@ impl Plugins {
             return Err(InstallError::TooLarge { bytes: wasm.len(), limit: PLUGIN_BYTES_MAX });
         }
         let hash = format!("{:032x}", xxh3_128(wasm));
+        let is_intact = || std::fs::read(self.file(&hash)).is_ok_and(|there| there == wasm);
+        let known = || self.installed.lock().get(&hash).cloned();
+        // Whoever finds it there does not wait for what others install.
+        if let Some(info) = known().filter(|_| is_intact()) {
+            return Ok(info);
+        }
         let _one_at_a_time = self.installing.lock();
-        let known = self.installed.lock().get(&hash).cloned();
-        if let Some(info) = known {
-            if !std::fs::read(self.file(&hash)).is_ok_and(|there| there == wasm) {
+        if let Some(info) = known() {
+            if !is_intact() {
                 replace(&self.file(&hash), &[wasm])?;
             }
             return Ok(info);
@@ -173,8 +181,14 @@ impl Plugins {
     }
 
     /// Deletes a plugin and its machine code. Instances that run keep theirs.
+    ///
+    /// # Errors
+    /// When a file cannot be deleted, or another plugin is being installed.
     pub(crate) fn uninstall(&self, hash: &str) -> Result<(), RuntimeError> {
-        let _one_at_a_time = self.installing.lock();
+        let Some(_one_at_a_time) = self.installing.try_lock_for(UNINSTALL_PATIENCE) else {
+            let busy = std::io::Error::other("another plugin is being installed: try again");
+            return Err(RuntimeError::io("delete", &self.file(hash), &busy));
+        };
         self.installed.lock().remove(hash);
         self.compiled.lock().remove(hash);
         let machine_code = self.dir.join(COMPILED).join(format!("{hash}-{}", self.engine_name));

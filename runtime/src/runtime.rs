@@ -126,6 +126,7 @@ impl Runtime {
     pub async fn uninstall(&self, name_or_hash: &str) -> Result<PluginInfo, DeployError> {
         let _one_at_a_time = self.deploying.lock().await;
         let info = self.find_plugin(name_or_hash)?;
+        self.around.catalog.refresh().await?;
         for operator in self.around.catalog.operators() {
             let previous = OperatorDefinition::parse(&operator.previous).map(|previous| previous.plugin_hash);
             let why = match operator.plugin_hash == info.hash {

@@ -90,6 +90,11 @@ impl Supervisor {
         is_idle && !self.leaving.iter().any(|leaving| leaving.name == name && leaving.generation == generation)
     }
 
+    /// Whether this node has anything to do with the operator.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.operators.contains_key(name)
+    }
+
     /// The state that an operator is to be in.
     fn wanted_state(&self, definition: &OperatorDefinition) -> Option<OperatorState> {
         match definition.operator_state() {

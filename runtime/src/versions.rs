@@ -136,6 +136,11 @@ impl Runtime {
             shadow: false,
             state: OperatorState::Running as u32,
             cut_offsets: cut.iter().map(|offset| offset.0).collect(),
+            // The cut is of this journal; a place to start at stays one of the journal in which it was said.
+            start_journal: match shadow.start_offsets.is_empty() {
+                true => self.around.journal.identity().id,
+                false => shadow.start_journal,
+            },
             previous: OperatorDefinition { previous: bytes::Bytes::new(), ..present.clone() }.to_payload(),
             versions: remembered(present),
             ..shadow.clone()
@@ -275,6 +280,15 @@ impl Runtime {
         let supervisor = self.supervisor.lock();
         let shared = supervisor.shared_of(&definition.name, definition.generation)?;
         Some(shared.instances.iter().flat_map(|one| one.stopped_at.lock().clone()).collect())
+    }
+
+    /// Waits until an operator has read everything before some offsets, if it runs here.
+    pub(crate) async fn reach(&self, definition: &OperatorDefinition, offsets: &[Offset]) -> Result<(), DeployError> {
+        self.wait_until("the operator has read what it is calculated from", || {
+            let own = self.offsets_of(definition);
+            own.is_none_or(|own| own.iter().zip(offsets).all(|(own, offset)| own >= offset))
+        })
+        .await
     }
 
     /// Has an operator stand still, and waits until it does; what it has computed is durable then. Only this node remembers that.

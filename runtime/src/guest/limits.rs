@@ -18,7 +18,7 @@ pub struct Limits {
     pub fuel_per_call: u64,
     /// Linear memory per instance, bytes.
     pub memory_bytes: u64,
-    /// What an instance keeps by key in the host, bytes: keys and values, and 64 more for each key.
+    /// What an instance keeps by key in the host, bytes: keys and values, and 256 more for each key.
     pub state_bytes: u64,
     /// Rows returned for one input record.
     pub output_rows: u64,

@@ -10,9 +10,7 @@ use tidemill_model::{Selector, SeriesKey, ValueType};
 use crate::error::DeployError;
 use crate::guest::{About, Kind, Limits, Port, World};
 use crate::operator::layout::Layout;
-use crate::operator::stage::{
-    OPERATOR_LABEL, PARTITION_LABEL, Stage, combined_measurement, combined_name, combined_shape,
-};
+use crate::operator::stage::{OPERATOR_LABEL, PARTITION_LABEL, Stage, combined_measurement, combined_shape};
 use crate::operator::start::Start;
 use crate::operator::windows::{Shape, WindowRequest};
 
@@ -67,6 +65,9 @@ pub struct DeployRequest {
     /// Which of two stages this is; the node says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
+    /// The operator whose first stage this is; the node says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial_of: Option<String>,
     /// The output's measurement; `{measurement}` and `{operator}` are filled in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
@@ -117,6 +118,7 @@ pub(crate) struct Spec {
     pub(crate) group_by: Option<Vec<String>>,
     merges: bool,
     pub(crate) stage: Option<Stage>,
+    partial_of: Option<String>,
     pub(crate) template: String,
     pub(crate) params: String,
     /// `None` for calculations.
@@ -167,6 +169,7 @@ impl Spec {
             group_by: request.group_by.clone(),
             merges: request.merge_partitions,
             stage: request.stage,
+            partial_of: request.partial_of.clone(),
             template,
             params: serde_json::Value::Object(request.params.clone()).to_string(),
             windows,
@@ -232,7 +235,8 @@ impl Spec {
                 let mut labels: Vec<_> = names.iter().filter_map(label).collect();
                 if self.stage == Some(Stage::Partial) {
                     labels.push((PARTITION_LABEL.to_owned(), partition.to_string()));
-                    labels.push((OPERATOR_LABEL.to_owned(), combined_name(&self.name).to_owned()));
+                    let of = self.partial_of.iter().map(|name| (OPERATOR_LABEL.to_owned(), name.clone()));
+                    labels.extend(of);
                 }
                 (name.clone(), labels)
             }
@@ -250,10 +254,7 @@ pub(super) fn fill(template: &str, measurement: &str, operator: &str) -> String 
 fn own_shape(template: &str, request: &DeployRequest, outputs: &[Port]) -> String {
     const MARK: &str = "\u{0}";
     let measurement = escape_name(&fill(template, MARK, &request.name)).replace(MARK, "*");
-    let labels = match request.stage {
-        Some(Stage::Partial) => format!("{{{OPERATOR_LABEL}={}}}", combined_name(&request.name)),
-        _ => String::new(),
-    };
+    let labels = request.partial_of.as_ref().map_or_else(String::new, |name| format!("{{{OPERATOR_LABEL}={name}}}"));
     let shape = |port: &Port| match port.name.as_str() {
         _ if request.group_by.is_some() => format!("{measurement}:{}{labels}", escape_name(&port.name)),
         "value" => format!("{measurement}:*"),

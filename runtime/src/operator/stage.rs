@@ -94,6 +94,7 @@ pub(crate) fn split(request: &DeployRequest, outputs: &[Port]) -> Result<(Deploy
         output: Some(format!("{}{PARTIAL}", own("{measurement}"))),
         two_stage: false,
         stage: Some(Stage::Partial),
+        partial_of: Some(request.name.clone()),
         ..request.clone()
     };
     let combine = DeployRequest {

@@ -7,7 +7,7 @@
 //!
 //! A recalculation differs from what ran live in one thing: rows come sorted, so nothing is late.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use tidemill_model::{NewRecord, Offset, ProducerId, Record, RecordKind, Series, 
 use super::samples::same;
 use super::{Comparison, Rerun, Samples};
 use crate::error::DeployError;
+use crate::operator::outputs::withdrawals_from;
 use crate::operator::wait::block_on;
 use crate::runtime::Runtime;
 
@@ -119,13 +120,17 @@ impl Runtime {
         let affected = if request.cascade { self.with_dependents(&definition) } else { vec![definition] };
         let mut reports = Vec::new();
         let mut at_least = self.ends().await?;
-        for definition in affected {
+        for (number, definition) in affected.into_iter().enumerate() {
             let (needed, own) = (at_least.clone(), definition.clone());
             let work = move |runtime: Arc<Runtime>| runtime.calculate(&own, request, &needed);
             let mut calculated = self.aside("recalc", work).await?;
             if !request.preview && !calculated.report.samples.is_equal() && calculated.is_complete() {
                 calculated.report.is_written = true;
                 let (old, new) = (std::mem::take(&mut calculated.old), std::mem::take(&mut calculated.new));
+                if number > 0 {
+                    // What it makes of the corrections before it is corrected in turn, not the other way round.
+                    self.reach(&definition, &at_least).await?;
+                }
                 self.write(&definition, (old, new), request.range, at_least).await?;
             }
             reports.push(calculated.report);
@@ -134,8 +139,8 @@ impl Runtime {
         Ok(reports)
     }
 
-    /// Writes what has changed. The operator stands still meanwhile, and what it has written itself since the calculation read its
-    /// inputs, from the offsets `since` on, is left alone: that is newer.
+    /// Writes what has changed. The operator stands still meanwhile on this node, and what it has made of inputs from the offsets
+    /// `since` on, which the calculation may not have read, is left alone: that is newer.
     async fn write(
         self: &Arc<Self>,
         definition: &OperatorDefinition,
@@ -148,7 +153,7 @@ impl Runtime {
             return Err(DeployError::invalid(format!("{} was deployed anew meanwhile: ask again", definition.name)));
         }
         let producers = self.producers_of(definition)?;
-        let runs_here = self.offsets_of(definition).is_some();
+        let runs_here = self.supervisor.lock().knows(&definition.name);
         if runs_here && let Err(error) = self.hold(definition).await {
             self.let_go(definition);
             return Err(error);
@@ -165,22 +170,26 @@ impl Runtime {
         written
     }
 
-    /// What `producers` have written or taken back in `range` from some offsets on.
+    /// What `producers`, two for each partition, have written or taken back in `range` for inputs from some offsets on.
     async fn written_since(
         &self,
         producers: &[ProducerId],
         range: TimeRange,
         since: &[Offset],
     ) -> Result<Newer, DeployError> {
-        let mut newer = Newer::default();
+        let (mut newer, mut first) = (Newer::default(), HashMap::new());
+        let at = |partition| TopicPartition::new(TOPIC_DATA, partition);
+        for ((partition, from), both) in (0..).zip(since).zip(producers.chunks(2)) {
+            let ordinal = self.ordinal_at(&at(partition), *from).await?;
+            first.extend([(both[0], from.0), (both[1], withdrawals_from(ordinal))]);
+        }
+        // Outputs come after their inputs, whatever partitions both are in.
         for (partition, from) in (0..).zip(since) {
-            let at = TopicPartition::new(TOPIC_DATA, partition);
-            let bounds = self.around.journal.bounds(&at).await?;
-            let mut stretch = Stretch::new(at, (*from).max(bounds.start), bounds.durable);
+            let bounds = self.around.journal.bounds(&at(partition)).await?;
+            let mut stretch = Stretch::new(at(partition), (*from).max(bounds.start), bounds.durable);
             while let Some(batch) = stretch.read(&*self.around.journal).await? {
-                for record in batch.records.iter().filter(|record| producers.contains(&record.producer)) {
-                    newer.add(record, range)?;
-                }
+                let is_newer = |record: &&Record| first.get(&record.producer).is_some_and(|at| record.sequence >= *at);
+                batch.records.iter().filter(is_newer).try_for_each(|record| newer.add(record, range))?;
             }
         }
         Ok(newer)
