@@ -62,7 +62,8 @@ pub async fn what_is_held_survives_retention(rig: &dyn Rig) -> Checked {
     let start = journal.bounds(&at).await.expect("bounds").start;
     assert!(start > held, "what nobody holds goes: {start}");
     let kept = read_all(journal.as_ref(), &at, start).await;
-    assert!(kept.iter().map(|r| r.payload.len()).sum::<usize>() >= 90_000, "the newest bytes are kept");
+    // What is stored besides payloads counts as well: up to a quarter, where every record has a page of its own.
+    assert!(kept.iter().map(|r| r.payload.len()).sum::<usize>() >= 70_000, "the newest bytes are kept");
     assert_eq!(kept.last().map(|r| r.sequence), Some(799));
     Checked::Fully
 }
