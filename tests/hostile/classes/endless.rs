@@ -148,46 +148,28 @@ fn recursions() -> Vec<Case> {
             not_deployed("stack exhausted"),
         ),
         Case::of("endless tail calls", &in_process("(func $tail (return_call $tail))", "(call $tail)"), fails("fuel")),
-        Case::of(
-            "recursion through the host with a large value",
-            &Guest::calculation(2)
-                .import("tidemill:plugin/kv@0.2.0", "get", "(func $get (param i32 i32 i32 i32))")
-                .import("tidemill:plugin/kv@0.2.0", "set", "(func $set (param i32 i32 i32 i32 i32))")
-                .memory("16")
-                .item("(global $armed (mut i32) (i32.const 0))")
-                .before(
-                    "cabi_realloc",
-                    "(if (global.get $armed) (then
-                    (call $get (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 2048))))",
-                )
-                .before(
-                    "process",
-                    "(call $set (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 0) (i32.const 900000))
-                    (global.set $armed (i32.const 1))
-                    (call $get (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 2048))",
-                ),
-            fails("plugin"),
-        ),
-        Case::of(
-            "recursion through the host",
-            &Guest::calculation(2)
-                .import("tidemill:plugin/kv@0.2.0", "get", "(func $get (param i32 i32 i32 i32))")
-                .import("tidemill:plugin/kv@0.2.0", "set", "(func $set (param i32 i32 i32 i32 i32))")
-                .item("(global $armed (mut i32) (i32.const 0))")
-                .before(
-                    "cabi_realloc",
-                    "(if (global.get $armed) (then
-                    (call $get (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 2048))))",
-                )
-                .before(
-                    "process",
-                    "(call $set (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 256) (i32.const 4))
-                    (global.set $armed (i32.const 1))
-                    (call $get (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 2048))",
-                ),
-            fails("plugin"),
-        ),
+        recursion("recursion through the host", 4),
+        recursion("recursion through the host with a large value", 900_000),
     ]
+}
+
+/// An allocator that reads a value of so many bytes from the host, which allocates for it.
+fn recursion(name: &str, bytes: u32) -> Case {
+    let get = "(call $get (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 2048))";
+    let guest = Guest::calculation(2)
+        .import("tidemill:plugin/kv@0.2.0", "get", "(func $get (param i32 i32 i32 i32))")
+        .import("tidemill:plugin/kv@0.2.0", "set", "(func $set (param i32 i32 i32 i32 i32))")
+        .memory("16")
+        .item("(global $armed (mut i32) (i32.const 0))")
+        .before("cabi_realloc", &format!("(if (global.get $armed) (then {get}))"))
+        .before(
+            "process",
+            &format!(
+                "(call $set (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 0) (i32.const {bytes}))
+                (global.set $armed (i32.const 1)) {get}"
+            ),
+        );
+    Case::of(name, &guest, fails("plugin"))
 }
 
 fn traps() -> Vec<Case> {
