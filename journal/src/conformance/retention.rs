@@ -62,15 +62,16 @@ pub async fn what_is_held_survives_retention(rig: &dyn Rig) -> Checked {
     let start = journal.bounds(&at).await.expect("bounds").start;
     assert!(start > held, "what nobody holds goes: {start}");
     let kept = read_all(journal.as_ref(), &at, start).await;
-    // What is stored besides payloads counts as well: up to a quarter, where every record has a page of its own.
-    assert!(kept.iter().map(|r| r.payload.len()).sum::<usize>() >= 70_000, "the newest bytes are kept");
+    assert!(kept.iter().map(|r| r.payload.len()).sum::<usize>() >= 90_000, "the newest bytes are kept");
     assert_eq!(kept.last().map(|r| r.sequence), Some(799));
     Checked::Fully
 }
 
 async fn append(journal: &dyn Journal, sequences: std::ops::Range<u64>) {
-    let appends: Vec<_> = sequences.map(|i| journal.append(&partition(0), vec![record(i, 1000)])).collect();
-    let receipts = join_all(appends).await;
+    // Ten at a time: where every record has a page of its own, as on a busy machine, headers are a fifth of what is kept.
+    let sequences: Vec<_> = sequences.collect();
+    let records = sequences.chunks(10).map(|ten| ten.iter().map(|i| record(*i, 1000)).collect());
+    let receipts = join_all(records.map(|records| journal.append(&partition(0), records))).await;
     assert!(receipts.iter().all(Result::is_ok), "{receipts:?}");
 }
 
